@@ -1,0 +1,3 @@
+//! The program `compose-resources`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The program `compose-executor`.
+
+fn main() {}
