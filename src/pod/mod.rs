@@ -1,1 +1,5 @@
-//! Placeholder while the module is written.
+//! A project and a task become a [`plan::PodPlan`]: names, start order, mounts, limits. Pure.
+
+pub mod names;
+pub mod order;
+pub mod plan;
