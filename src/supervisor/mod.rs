@@ -1,1 +1,3 @@
-//! Placeholder while the module is written.
+//! A [`crate::pod::plan::PodPlan`], running.
+
+pub mod logs;
