@@ -1,3 +1,4 @@
 //! A [`crate::pod::plan::PodPlan`], running.
 
 pub mod logs;
+pub mod runtime;

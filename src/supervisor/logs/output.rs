@@ -84,12 +84,12 @@ struct Writer {
 
 impl Writer {
     fn write(&mut self, lines: &Lines) {
-        let result = match self.torn {
-            true => self
-                .write_all(b"\n")
-                .and_then(|()| self.write_all(&lines.bytes)),
-            false => self.write_all(&lines.bytes),
+        let torn = if self.torn {
+            self.write_all(b"\n")
+        } else {
+            Ok(())
         };
+        let result = torn.and_then(|()| self.write_all(&lines.bytes));
         // A full disk is no error of the container's: its lines are lost, and counted.
         if result.is_err() {
             lines.dropped.fetch_add(lines.count, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl Writer {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    thread::sleep(FULL_PIPE_PAUSE)
+                    thread::sleep(FULL_PIPE_PAUSE);
                 }
                 Err(error) => {
                     self.torn |= bytes.len() < whole;
