@@ -128,7 +128,7 @@ impl Session {
                 Ok(subscribed) => return Ok(subscribed),
                 Err(error) => error,
             };
-            tracing::debug!(error = &error as &(dyn Error + 'static), "not subscribed");
+            log_attempt(&error, last.is_none());
             if error.is_refusal() {
                 let since = *refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= self.timing.refusal {
@@ -179,6 +179,15 @@ impl Session {
                 refusal = &mut delivery => return refusal.into(),
             }
         }
+    }
+}
+
+/// The first failure is news; the next hundreds, a few every second, are not.
+fn log_attempt(error: &(dyn Error + 'static), first: bool) {
+    if first {
+        tracing::warn!(error, "not subscribed to the agent: trying again");
+    } else {
+        tracing::debug!(error, "not subscribed to the agent");
     }
 }
 
