@@ -3,7 +3,7 @@
 //! Ids are built, never passed through. Two pods never share one, since all carry the pod's id;
 //! an operator who lists containers still sees task and service in them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 
@@ -185,7 +185,10 @@ fn reduce(text: &str, max: usize) -> String {
 }
 
 fn hex(bytes: &[u8], digits: usize) -> String {
-    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string takes all that is written");
+    }
     text.truncate(digits);
     text
 }

@@ -104,7 +104,7 @@ pub struct ProcessPlan {
     pub command: Option<Vec<String>>,
     /// The file's, over the image's; no value removes the image's.
     pub environment: Vec<(String, Option<String>)>,
-    /// What every container of a task gets (MESOS_TASK_ID, HOST, PORT…), under the file's.
+    /// What every container of a task gets (`MESOS_TASK_ID`, `HOST`, `PORT`…), under the file's.
     pub task_environment: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub user: Option<Spanned<String>>,
