@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::mesos::backoff::Backoff;
 use crate::mesos::lost::{Disconnect, Lost};
 use crate::mesos::proto;
 use crate::mesos::proto::event::Type;
@@ -19,7 +20,7 @@ const TIMING: Timing = Timing {
     registration: Duration::from_secs(15),
     refusal: Duration::from_millis(50),
     resubscribe: Duration::from_millis(10),
-    resend: (Duration::from_millis(5), Duration::from_millis(20)),
+    resend: Backoff::new(Duration::from_millis(5), Duration::from_millis(20)),
 };
 
 fn start(agent: &ScriptedAgent) -> (Driver, EventStream) {
@@ -346,7 +347,11 @@ async fn an_update_that_the_agent_will_not_take_holds_nobody_up() {
 
 #[tokio::test]
 async fn an_agent_that_turns_an_update_away_is_subscribed_to_again() {
-    for answer in ["403 Forbidden", "401 Unauthorized"] {
+    for (status, text) in [
+        ("403 Forbidden", "Executor is not subscribed"),
+        ("401 Unauthorized", ""),
+        ("400 Bad Request", "Executor cannot be found"),
+    ] {
         let agent = ScriptedAgent::start().await;
         let (driver, mut events) = start(&agent);
         let (_peer, _) = agent.subscribed().await;
@@ -354,7 +359,7 @@ async fn an_agent_that_turns_an_update_away_is_subscribed_to_again() {
         let id = driver.update(running("t-1"));
         let mut calls = agent.accept().await;
         calls.update().await;
-        calls.answer(answer, "Executor is not subscribed").await;
+        calls.answer(status, text).await;
         let (_peer, subscribe) = agent.subscribed().await;
         let [update] = &subscribe.unacknowledged_updates[..] else {
             panic!("the update goes with the subscription");
