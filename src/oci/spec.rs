@@ -166,8 +166,8 @@ mod tests {
         "#);
     }
 
-    #[test]
-    fn a_service_gets_what_it_says() {
+    /// A service that says all that a plan can hold.
+    fn talkative() -> Fixture {
         let mut fixture = Fixture::new();
         let process = &mut fixture.plan.process;
         process.entrypoint = Some(vec!["/bin/app".into()]);
@@ -205,7 +205,12 @@ mod tests {
         fixture.image.env = vec!["PATH=/bin".into(), "MODE=test".into()];
         fixture.host.nofile_hard = 20_000;
         fixture.host.masked_paths = vec!["/sys/devices/system/cpu/cpu0/thermal_throttle".into()];
-        insta::assert_snapshot!(lines(&document(&fixture)), @r#"
+        fixture
+    }
+
+    #[test]
+    fn a_service_gets_what_it_says() {
+        insta::assert_snapshot!(lines(&document(&talkative())), @r#"
         {
           "ociVersion": "1.0.2",
           "root": {"path":"rootfs","readonly":true},
