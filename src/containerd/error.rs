@@ -12,7 +12,7 @@ use containerd_client::tonic;
 /// The words of a failed `Tasks.Create` are the runtime's, and often the only place where the cause
 /// is told; they are kept as they came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("containerd {call}{} failed: {message} ({code})", on(.subject))]
+#[error("containerd {call}{} failed: {message}{}", on(.subject), in_brackets(*.code, .message))]
 pub struct RpcError {
     /// Service and method, as in `Tasks.Create`.
     pub call: &'static str,
@@ -27,6 +27,15 @@ fn on(subject: &str) -> String {
         "" => String::new(),
         subject => format!(" of {subject}"),
     }
+}
+
+/// The code, unless containerd has ended its message with it, as it mostly does.
+fn in_brackets(code: Code, message: &str) -> String {
+    let code = code.to_string();
+    if message.ends_with(&code) {
+        return String::new();
+    }
+    format!(" ({code})")
 }
 
 /// gRPC's status codes.
@@ -127,7 +136,8 @@ impl RpcError {
         };
         while let Some(cause) = source {
             let cause_text = cause.to_string();
-            if !message.ends_with(&cause_text) {
+            // Each layer of the transport repeats what is below it.
+            if !message.contains(&cause_text) && cause_text != "transport error" {
                 message = format!("{message}: {cause_text}");
             }
             source = cause.source();

@@ -118,8 +118,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the blob visible under its digest, which containerd checks. A blob that the store has
-    /// got meanwhile is as good. If the client is under a lease, the lease holds it.
+    /// Makes the blob visible under its digest, and if the client is under a lease, has the lease
+    /// hold it.
+    ///
+    /// containerd checks the digest, but not if it has a blob of this digest already: then it
+    /// throws away what was written, and this is a success. Who must know that the bytes were
+    /// right has to hash them.
     pub async fn commit(mut self, digest: &str, labels: Labels) -> Result<(), RpcError> {
         let request = WriteContentRequest {
             action: WriteAction::Commit.into(),

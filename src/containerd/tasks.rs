@@ -297,7 +297,7 @@ impl Tasks<'_> {
     /// Deletes a process that has ended, and tells how. None if it had been deleted before.
     ///
     /// # Errors
-    /// Failed precondition, while it runs.
+    /// While it runs.
     pub async fn delete(self, process: Process<'_>) -> Result<Option<Exit>, RpcError> {
         let mut api = self.api();
         let limit = self.client.deadlines().task;
