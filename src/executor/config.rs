@@ -66,7 +66,6 @@ pub enum NetworkMode {
 #[serde(default, deny_unknown_fields)]
 pub struct LogsConfig {
     pub level: LogLevel,
-    pub format: LogFormat,
 }
 
 impl Default for LogsConfig {
@@ -87,14 +86,6 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
-}
-
-/// `logs.format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 /// Why a configuration refuses every launch.

@@ -29,6 +29,8 @@ mod probe;
 mod proto;
 mod recordio;
 mod resource;
+#[cfg(test)]
+mod scripted_agent;
 mod session;
 mod subscription;
 mod task;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::spread;
+use super::backoff::{Backoff, spread};
 use super::call::Agent;
 use super::delivery;
 use super::env::{ExecutorEnv, Recovery};
@@ -16,6 +16,7 @@ use super::event::Event;
 use super::ledger::Ledger;
 use super::lost::{Disconnect, Lost};
 use super::subscription::Subscription;
+use super::task::Task;
 
 /// The shortest wait between two attempts to subscribe, whatever the agent asks for.
 const RESUBSCRIBE_MIN: Duration = Duration::from_millis(10);
@@ -32,8 +33,8 @@ pub(super) struct Timing {
     pub(super) refusal: Duration,
     /// The longest wait between two attempts to subscribe.
     pub(super) resubscribe: Duration,
-    /// The first and the longest wait before a call is sent again.
-    pub(super) resend: (Duration, Duration),
+    /// The waits before a call is sent again.
+    pub(super) resend: Backoff,
 }
 
 impl Default for Timing {
@@ -43,7 +44,7 @@ impl Default for Timing {
             registration: Duration::from_mins(1),
             refusal: Duration::from_secs(5),
             resubscribe: Duration::from_millis(200),
-            resend: (Duration::from_millis(100), Duration::from_secs(5)),
+            resend: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
         }
     }
 }
@@ -111,6 +112,8 @@ impl Session {
             );
             self.inbox.take(Event::Disconnected);
             patience = recovery.timeout;
+            // An agent that disturbs each subscription is not to be asked in a tight loop.
+            sleep(spread(self.interval())).await;
         }
     }
 
@@ -128,7 +131,7 @@ impl Session {
                 Ok(subscribed) => return Ok(subscribed),
                 Err(error) => error,
             };
-            tracing::debug!(error = &error as &(dyn Error + 'static), "not subscribed");
+            log_attempt(&error, last.is_none());
             if error.is_refusal() {
                 let since = *refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= self.timing.refusal {
@@ -182,6 +185,15 @@ impl Session {
     }
 }
 
+/// The first failure is news; the next hundreds, a few every second, are not.
+fn log_attempt(error: &(dyn Error + 'static), first: bool) {
+    if first {
+        tracing::warn!(error, "not subscribed to the agent: trying again");
+    } else {
+        tracing::debug!(error, "not subscribed to the agent");
+    }
+}
+
 impl Inbox {
     /// Events of one stream come in order, so a task is in the ledger before anyone can report on it.
     fn take(&mut self, event: Event) {
@@ -205,7 +217,7 @@ impl Inbox {
                     .ledger
                     .send_if_modified(|ledger| ledger.acknowledged(task, *update));
                 if !known {
-                    tracing::debug!(%task, %update, "acknowledged once more");
+                    tracing::debug!(?task, %update, "acknowledged once more");
                     return;
                 }
             }
@@ -215,7 +227,7 @@ impl Inbox {
         let _ = self.events.send(event);
     }
 
-    fn launched(&self, tasks: &[super::task::Task]) {
+    fn launched(&self, tasks: &[Task]) {
         self.ledger.send_modify(|ledger| {
             for task in tasks {
                 ledger.launched(task.id.clone(), task.raw.clone());

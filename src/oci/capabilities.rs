@@ -43,3 +43,58 @@ pub(super) fn none() -> LinuxCapabilities {
         .set_ambient(Some(Capabilities::new()));
     sets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Capability;
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    fn of_user(user: &str, fixture: &Fixture) -> LinuxCapabilities {
+        let base = BaseSpecs::embedded().container.process;
+        of(
+            &base,
+            &fixture.accounts.resolve(user).unwrap(),
+            &fixture.host,
+        )
+    }
+
+    #[test]
+    fn root_has_the_thirteen_and_no_raw_sockets() {
+        let sets = of_user("0", &Fixture::new());
+        let bounding = sets.bounding().clone().unwrap();
+        assert_eq!(bounding.len(), 13);
+        assert!(!bounding.contains(&Capability::NetRaw));
+        assert!(!bounding.contains(&Capability::SysAdmin));
+        assert_eq!(sets.effective(), sets.bounding());
+        assert_eq!(sets.permitted(), sets.bounding());
+    }
+
+    #[test]
+    fn another_user_has_none_at_hand() {
+        let sets = of_user("1000", &Fixture::new());
+        assert_eq!(sets.bounding().clone().unwrap().len(), 13);
+        assert_eq!(sets.effective(), &Some(Capabilities::new()));
+        assert_eq!(sets.permitted(), &Some(Capabilities::new()));
+    }
+
+    #[test]
+    fn nothing_is_inherited() {
+        for user in ["0", "1000"] {
+            let sets = of_user(user, &Fixture::new());
+            assert_eq!(sets.inheritable(), &Some(Capabilities::new()));
+            assert_eq!(sets.ambient(), &Some(Capabilities::new()));
+        }
+    }
+
+    #[test]
+    fn what_containerd_lacks_is_left_out() {
+        let mut fixture = Fixture::new();
+        fixture.host.bounding = Capabilities::from([Capability::Chown, Capability::SysAdmin]);
+        let chown = Some(Capabilities::from([Capability::Chown]));
+        let sets = of_user("0", &fixture);
+        assert_eq!(sets.bounding(), &chown);
+        assert_eq!(sets.effective(), &chown);
+    }
+}

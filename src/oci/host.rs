@@ -8,9 +8,7 @@ use oci_spec::runtime::Capabilities;
 pub struct HostFacts {
     pub arch: Arch,
     pub kernel: KernelVersion,
-    /// The unified hierarchy alone; false with cgroup v1, and with v1 beside v2.
-    pub cgroup_v2: bool,
-    /// The kernel has cgroup namespaces.
+    /// The kernel has cgroup namespaces: `/proc/self/ns/cgroup` exists.
     pub cgroup_namespace: bool,
     /// Swap can be limited: `memory.memsw.limit_in_bytes` or `memory.swap.max` exists.
     pub swap_limit: bool,

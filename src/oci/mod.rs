@@ -33,3 +33,6 @@ pub use oci_spec::runtime::{Capabilities, Capability, Spec};
 pub use sandbox::pause_spec;
 pub use spec::{ContainerInput, container_spec};
 pub use user::{Accounts, ResolvedUser, UserError};
+
+#[cfg(test)]
+mod fixture;

@@ -113,10 +113,12 @@ impl Environment {
         }
     }
 
-    /// Passes over what is no `NAME=value`.
+    /// Passes over what is no `NAME=value`: an image's mistake should not stop a service.
     fn set_all(&mut self, entries: &[String]) {
         for (name, value) in entries.iter().filter_map(|entry| entry.split_once('=')) {
-            self.set(name, value);
+            if !name.is_empty() {
+                self.set(name, value);
+            }
         }
     }
 
@@ -152,10 +154,12 @@ impl Environment {
 /// The file's, else the image's, else `/`. Through a path in /proc a process could be set down in
 /// a folder of the host's that the runtime has open (CVE-2024-21626).
 fn working_dir(input: &ContainerInput<'_>) -> Result<PathBuf, SpecError> {
-    let text = match (&input.plan.process.working_dir, &input.image.working_dir) {
-        (Some(dir), _) | (None, Some(dir)) if !dir.is_empty() => dir,
-        _ => "/",
-    };
+    let given = [&input.plan.process.working_dir, &input.image.working_dir];
+    let text = given
+        .into_iter()
+        .flatten()
+        .find(|dir| !dir.is_empty())
+        .map_or("/", String::as_str);
     let path = Path::new(text);
     let climbs = path.components().any(|part| part == Component::ParentDir);
     // Drops doubled and trailing slashes, and "." between them.
@@ -174,7 +178,8 @@ fn working_dir(input: &ContainerInput<'_>) -> Result<PathBuf, SpecError> {
 /// The file's user, else the image's, else root.
 fn user(input: &ContainerInput<'_>) -> Result<ResolvedUser, SpecError> {
     let plan = input.plan;
-    let (user, span): (&str, Span) = match (&plan.process.user, &input.image.user) {
+    let file = plan.process.user.as_ref().filter(|user| !user.is_empty());
+    let (user, span): (&str, Span) = match (file, &input.image.user) {
         (Some(user), _) => (&user.value, user.span),
         (None, Some(user)) => (user, plan.image.span),
         (None, None) => ("", plan.service.span),
@@ -206,4 +211,219 @@ fn clamp(rlimits: &[PosixRlimit], host: &HostFacts) -> Vec<PosixRlimit> {
             .expect("every field has a default")
     };
     rlimits.iter().map(clamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::{Fixture, SERVICE, spanned};
+    use super::super::user::{Accounts, UserError};
+    use super::*;
+
+    fn fill(fixture: &Fixture) -> Result<Process, SpecError> {
+        let base = BaseSpecs::embedded();
+        process(&base.container.process, &fixture.input(), &fixture.host)
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_files_words_go_over_the_images() {
+        // File's entrypoint and command, image's entrypoint and cmd, and what runs; no arguments: an error.
+        let table = [
+            (None, None, "", "", ""),
+            (None, None, "init", "", "init"),
+            (None, None, "", "serve", "serve"),
+            (None, None, "init", "serve", "init serve"),
+            (None, Some("work"), "init", "serve", "init work"),
+            (None, Some(""), "init", "serve", "init"),
+            (None, Some(""), "", "serve", ""),
+            (Some("tool"), None, "init", "serve", "tool"),
+            (Some("tool"), Some("work"), "init", "serve", "tool work"),
+            (Some(""), Some("work"), "init", "serve", "work"),
+            (Some(""), None, "init", "serve", ""),
+        ];
+        for (entrypoint, command, image_entrypoint, image_cmd, args) in table {
+            let mut fixture = Fixture::new();
+            fixture.plan.process.entrypoint = entrypoint.map(words);
+            fixture.plan.process.command = command.map(words);
+            fixture.image.entrypoint = words(image_entrypoint);
+            fixture.image.cmd = words(image_cmd);
+            match super::args(&fixture.input()) {
+                Ok(got) => assert_eq!(got, words(args), "{entrypoint:?} {command:?}"),
+                Err(SpecError::NothingToRun { span, .. }) if args.is_empty() => {
+                    assert_eq!(span, SERVICE);
+                }
+                Err(error) => panic!("{entrypoint:?} {command:?}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_that_execve_could_not_take_is_refused() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.command = Some(vec![String::new()]);
+        assert!(matches!(
+            fill(&fixture),
+            Err(SpecError::NothingToRun { .. })
+        ));
+        fixture.plan.process.command = Some(vec!["echo".into(), "a\0b".into()]);
+        assert!(matches!(fill(&fixture), Err(SpecError::Argument { .. })));
+    }
+
+    #[test]
+    fn the_files_variables_go_over_the_tasks_over_the_images() {
+        let mut fixture = Fixture::new();
+        let task = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let file = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        fixture.image.env = words("A=image B=image C=image D=image no-value =nameless");
+        fixture.plan.process.task_environment = vec![task("B", "task"), task("PORT0", "31000")];
+        fixture.plan.process.environment = vec![
+            file("C", Some("file")),
+            file("D", None),
+            file("EMPTY", Some("")),
+            file("PORT0", Some("80")),
+        ];
+        assert_eq!(
+            fill(&fixture).unwrap().env().clone().unwrap(),
+            [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOSTNAME=task",
+                "HOME=/",
+                "A=image",
+                "B=task",
+                "C=file",
+                "PORT0=80",
+                "EMPTY=",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_default_variable_can_be_replaced_and_removed() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.tty = true;
+        fixture.image.env = words("PATH=/opt/bin HOME=/data");
+        fixture.plan.process.environment = vec![("HOSTNAME".into(), None)];
+        assert_eq!(
+            fill(&fixture).unwrap().env().clone().unwrap(),
+            ["PATH=/opt/bin", "HOME=/data", "TERM=xterm"]
+        );
+    }
+
+    #[test]
+    fn a_variable_that_execve_could_not_take_is_refused() {
+        let mut fixture = Fixture::new();
+        for name in ["", "A=B", "A\0"] {
+            fixture.plan.process.environment = vec![(name.into(), Some("x".into()))];
+            let error = fill(&fixture).unwrap_err();
+            assert!(
+                matches!(error, SpecError::EnvironmentName { .. }),
+                "{name:?}"
+            );
+        }
+        fixture.plan.process.environment = vec![("A".into(), Some("a\0b".into()))];
+        let error = fill(&fixture).unwrap_err();
+        insta::assert_snapshot!(error, @r#"service "web": the value of variable "A" holds a NUL character"#);
+    }
+
+    #[test]
+    fn a_working_directory_is_absolute_and_not_the_kernels() {
+        // The file's, the image's, and what becomes of them.
+        let table = [
+            (None, None, Some("/")),
+            (None, Some(""), Some("/")),
+            (None, Some("/app/"), Some("/app")),
+            (None, Some("//srv/./data"), Some("/srv/data")),
+            (Some("/work"), Some("/app"), Some("/work")),
+            (Some(""), Some("/app"), Some("/app")),
+            (None, Some("app"), None),
+            (Some("/app/../proc"), None, None),
+            (None, Some("/proc/self/fd/7"), None),
+            (None, Some("/./proc/self/fd/7"), None),
+            (Some("/sys/fs/cgroup"), None, None),
+            (Some("/proc"), None, None),
+            (Some("/procurement"), None, Some("/procurement")),
+            (Some("/a\0b"), None, None),
+        ];
+        for (file, image, cwd) in table {
+            let mut fixture = Fixture::new();
+            fixture.plan.process.working_dir = file.map(str::to_owned);
+            fixture.image.working_dir = image.map(str::to_owned);
+            match fill(&fixture) {
+                Ok(process) => assert_eq!(process.cwd().to_str(), cwd, "{file:?} {image:?}"),
+                Err(SpecError::WorkingDir { .. }) if cwd.is_none() => {}
+                Err(error) => panic!("{file:?} {image:?}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_files_user_goes_over_the_images() {
+        let mut fixture = Fixture::new();
+        fixture.accounts = Accounts::parse(
+            b"root:x:0:0::/root:/bin/sh\nwww:x:33:33::/srv:/bin/sh\n",
+            b"www:x:33:\nssl:x:101:www\n",
+        )
+        .unwrap();
+        fixture.image.user = Some("www".into());
+        let process = fill(&fixture).unwrap();
+        let user = process.user();
+        assert_eq!((user.uid(), user.gid()), (33, 33));
+        assert_eq!(user.additional_gids(), &Some(vec![33, 101]));
+        assert!(process.env().clone().unwrap().contains(&"HOME=/srv".into()));
+
+        fixture.plan.process.user = Some(spanned("0".into(), 30));
+        let process = fill(&fixture).unwrap();
+        assert_eq!(process.user().uid(), 0);
+        assert!(
+            process
+                .env()
+                .clone()
+                .unwrap()
+                .contains(&"HOME=/root".into())
+        );
+    }
+
+    #[test]
+    fn an_unknown_user_is_an_error_where_it_was_written() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.user = Some(spanned("4294967296:0".into(), 30));
+        let error = fill(&fixture).unwrap_err();
+        assert_eq!(error.span().start, 30);
+        let source = std::error::Error::source(&error).unwrap();
+        assert!(matches!(
+            source.downcast_ref(),
+            Some(UserError::OutOfRange { .. })
+        ));
+        insta::assert_snapshot!(format!("{error}: {source}"), @r#"service "web": user "4294967296:0" is no user of image "nginx:1": "4294967296" is no user's or group's number: 0 to 2147483647 are"#);
+
+        fixture.plan.process.user = None;
+        fixture.image.user = Some("nobody".into());
+        assert_eq!(fill(&fixture).unwrap_err().span(), fixture.plan.image.span);
+    }
+
+    #[test]
+    fn limits_and_scores_stay_within_containerds_own() {
+        let mut fixture = Fixture::new();
+        let nofile = |fixture: &Fixture| {
+            let rlimits = fill(fixture).unwrap().rlimits().clone().unwrap();
+            let nofile = rlimits
+                .iter()
+                .find(|rlimit| rlimit.typ() == PosixRlimitType::RlimitNofile)
+                .unwrap();
+            (nofile.soft(), nofile.hard())
+        };
+        assert_eq!(nofile(&fixture), (1024, 1 << 20));
+        fixture.host.nofile_hard = 20_000;
+        assert_eq!(nofile(&fixture), (1024, 20_000));
+        fixture.host.nofile_hard = 256;
+        assert_eq!(nofile(&fixture), (256, 256));
+
+        assert_eq!(fill(&fixture).unwrap().oom_score_adj(), Some(0));
+        fixture.host.oom_score_floor = 300;
+        assert_eq!(fill(&fixture).unwrap().oom_score_adj(), Some(300));
+    }
 }

@@ -155,7 +155,7 @@ impl Host {
 
     /// Takes the pod's lock and writes its record.
     pub(super) fn record(&self, plan: &PodPlan, owner: Owner) -> Result<Journal, JournalError> {
-        let record = Record::of(plan, owner, &self.socket, NAMESPACE, &self.snapshotter);
+        let record = Record::of(plan, owner, &self.socket, NAMESPACE, &self.snapshotter)?;
         Journal::create(&self.folders, record)
     }
 }
