@@ -26,9 +26,18 @@ impl LogTarget {
     /// When it has been started before.
     pub fn start(level: LogLevel) -> Result<Self, tracing_subscriber::util::TryInitError> {
         let (filter, handle) = reload::Layer::new(filter(level));
-        let target = Self { file: Arc::default(), level: handle };
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(target.clone());
-        tracing_subscriber::registry().with(filter).with(layer).try_init()?;
+        let target = Self {
+            file: Arc::default(),
+            level: handle,
+        };
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_target(false)
+            .with_writer(target.clone());
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(layer)
+            .try_init()?;
         Ok(target)
     }
 
@@ -69,7 +78,12 @@ pub struct Line<'a> {
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut *self.target.file.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *self
+            .target
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             Some(file) => file.write(bytes),
             None => io::stderr().write(bytes),
         }

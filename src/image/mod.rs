@@ -1,1 +1,3 @@
-//! Placeholder while the module is written.
+//! stub
+mod stub;
+pub use stub::*;
