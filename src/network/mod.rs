@@ -1,9 +1,8 @@
 //! A pod's network: the namespace its containers share, and the files that tell them of it.
 
-mod hosts;
+pub mod files;
 mod pod_network;
 mod resolv_conf;
 
-pub use hosts::{hostname, hosts};
 pub use pod_network::{NetworkError, PodNetwork};
-pub use resolv_conf::{Dns, Reach, ResolvConf};
+pub use resolv_conf::{Dns, Reach, ResolvConf, host_resolv_conf};

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::resolv_conf::Reach;
 use crate::pod::plan::NetworkPlan;
 use crate::sys::{PathError, netns};
 
@@ -61,14 +60,6 @@ impl PodNetwork {
         self.plan.netns().map(PathBuf::as_path)
     }
 
-    /// Whose loopback the pod has.
-    pub fn reach(&self) -> Reach {
-        match self.plan {
-            NetworkPlan::Host => Reach::HostLoopback,
-            NetworkPlan::Own { .. } | NetworkPlan::Executor { .. } => Reach::OwnLoopback,
-        }
-    }
-
     /// Takes away what [`Self::set_up`] made. What is gone already is no error.
     pub fn tear_down(&self) -> Result<(), NetworkError> {
         match &self.plan {
@@ -103,7 +94,6 @@ mod tests {
     fn the_hosts_network_needs_nothing_made() {
         let network = PodNetwork::set_up(&NetworkPlan::Host).unwrap();
         assert_eq!(network.netns(), None);
-        assert_eq!(network.reach(), Reach::HostLoopback);
         network.tear_down().unwrap();
     }
 
@@ -115,7 +105,6 @@ mod tests {
         })
         .unwrap();
         assert_eq!(network.netns(), Some(netns.as_path()));
-        assert_eq!(network.reach(), Reach::OwnLoopback);
         network.tear_down().unwrap();
         assert!(netns.exists());
     }

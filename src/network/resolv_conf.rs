@@ -6,6 +6,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::pod::plan::NetworkPlan;
+
 /// What a container gets when the host has no server that it could reach; Docker's choice.
 const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 /// Where systemd-resolved listens on the host, and where it tells which servers it asks itself.
@@ -38,20 +40,29 @@ pub enum Reach {
     HostLoopback,
 }
 
-impl ResolvConf {
-    /// The host's settings. Where they only name systemd-resolved's own address, those that it
-    /// goes by itself. A host without the file has none.
-    pub fn of_host() -> Self {
-        let own = Self::read(Path::new("/etc/resolv.conf"));
-        if own.nameservers == [RESOLVED_STUB] {
-            let resolved = Self::read(Path::new(RESOLVED_SERVERS));
-            if !resolved.nameservers.is_empty() {
-                return resolved;
-            }
+impl Reach {
+    pub fn of(network: &NetworkPlan) -> Self {
+        match network {
+            NetworkPlan::Host => Self::HostLoopback,
+            NetworkPlan::Own { .. } | NetworkPlan::Executor { .. } => Self::OwnLoopback,
         }
-        own
     }
+}
 
+/// The host's settings. Where they only name systemd-resolved's own address, those that it goes by
+/// itself. A host without the file has none.
+pub fn host_resolv_conf() -> ResolvConf {
+    let own = ResolvConf::read(Path::new("/etc/resolv.conf"));
+    if own.nameservers == [RESOLVED_STUB] {
+        let resolved = ResolvConf::read(Path::new(RESOLVED_SERVERS));
+        if !resolved.nameservers.is_empty() {
+            return resolved;
+        }
+    }
+    own
+}
+
+impl ResolvConf {
     fn read(path: &Path) -> Self {
         let text = fs::read(path).unwrap_or_default();
         Self::parse(&String::from_utf8_lossy(&text))

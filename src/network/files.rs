@@ -1,6 +1,9 @@
-//! `/etc/hosts` and `/etc/hostname` of a container (hosts(5), hostname(5)).
+//! The texts of a container's `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
 
 use std::net::IpAddr;
+
+use super::resolv_conf::{Dns, Reach, ResolvConf};
+use crate::pod::plan::NetworkPlan;
 
 /// What Docker's containers have before anything of their own.
 const STANDARD: [(&str, &str); 6] = [
@@ -12,7 +15,7 @@ const STANDARD: [(&str, &str); 6] = [
     ("ff02::2", "ip6-allrouters"),
 ];
 
-/// The text of a hosts file: the standard entries, then `entries` in their order.
+/// The text of a hosts file (hosts(5)): the standard entries, then `entries` in their order.
 pub fn hosts(entries: &[(IpAddr, Vec<String>)]) -> String {
     let standard = STANDARD.map(|(address, names)| format!("{address}\t{names}\n"));
     let own = entries
@@ -22,9 +25,15 @@ pub fn hosts(entries: &[(IpAddr, Vec<String>)]) -> String {
     standard.into_iter().chain(own).collect()
 }
 
-/// The text of a hostname file.
+/// The text of a hostname file (hostname(5)).
 pub fn hostname(name: &str) -> String {
     format!("{name}\n")
+}
+
+/// The text of a resolver's file for a container in such a network.
+pub fn resolv_conf(host: &ResolvConf, network: &NetworkPlan) -> String {
+    let conf = host.for_container(&Dns::default(), Reach::of(network));
+    conf.to_string()
 }
 
 #[cfg(test)]
