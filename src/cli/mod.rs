@@ -83,10 +83,10 @@ pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) ->
             return ExitCode::from(code);
         }
     };
-    exit::code(run(cli, environment))
+    exit::code(run(cli, &environment))
 }
 
-fn run(cli: Cli, environment: Environment) -> Result<u8, CommandError> {
+fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
     let Cli {
         project,
         host,
@@ -100,11 +100,11 @@ fn run(cli: Cli, environment: Environment) -> Result<u8, CommandError> {
             exit::print(&Cli::command().render_help().to_string())?;
             Ok(exit::USAGE)
         }
-        Some(Command::Up(args)) => up::run(&args, &project, host, environment),
-        Some(Command::Config(args)) => config::run(&args, &project, &environment),
-        Some(Command::Plan(args)) => plan::run(&args, &project, host, environment),
-        Some(Command::Image(command)) => image::run(command, host, &environment),
-        Some(Command::Cleanup(args)) => cleanup::run(&args, host, &environment),
+        Some(Command::Up(args)) => up::run(&args, &project, &host, environment),
+        Some(Command::Config(args)) => config::run(&args, &project, environment),
+        Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
+        Some(Command::Image(command)) => image::run(command, &host, environment),
+        Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "compose-executor", &mut script);

@@ -34,12 +34,12 @@ pub(super) struct PlanArgs {
 pub(super) fn run(
     args: &PlanArgs,
     project: &ProjectFlags,
-    host: HostFlags,
-    environment: Environment,
+    host: &HostFlags,
+    environment: &Environment,
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
-    let loaded = load(project, &environment)?;
-    let planned = plan(&loaded, &host, &config, "plan")?;
+    let loaded = load(project, environment)?;
+    let planned = plan(&loaded, host, &config, "plan")?;
     let shown = show(&planned);
     let text = match args.format {
         Format::Table => serde_yaml::to_string(&shown).map_err(CommandError::failed)?,
@@ -124,10 +124,14 @@ fn refuse(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> Result<(), CommandEr
     if diagnostics.is_empty() {
         return Ok(());
     }
-    Err(CommandError::load(&LoadError {
+    Err(refused(loaded, diagnostics))
+}
+
+fn refused(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> CommandError {
+    CommandError::load(&LoadError {
         diagnostics,
         sources: loaded.sources.clone(),
-    }))
+    })
 }
 
 fn show(plan: &PodPlan) -> Value {

@@ -17,7 +17,7 @@ const TOKEN: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 pub(super) fn run(
     project: &ProjectFlags,
     host: HostFlags,
-    environment: Environment,
+    environment: &Environment,
 ) -> Result<u8, CommandError> {
     let log = LogTarget::start(LogLevel::Info).map_err(CommandError::failed)?;
     let vars = |name: &str| -> Option<OsString> { environment.get(name).cloned() };
@@ -32,7 +32,7 @@ pub(super) fn run(
         files: project.files.clone(),
     };
     block_on(async {
-        executor::run(env, options, variables, log)
+        Box::pin(executor::run(env, options, variables, log))
             .await
             .map_err(CommandError::failed)?;
         Ok(exit::SUCCESS)

@@ -47,8 +47,8 @@ pub(super) struct UpArgs {
 pub(super) fn run(
     args: &UpArgs,
     project: &ProjectFlags,
-    host: HostFlags,
-    environment: Environment,
+    host: &HostFlags,
+    environment: &Environment,
 ) -> Result<u8, CommandError> {
     LogTarget::start(if args.verbose {
         LogLevel::Debug
@@ -57,9 +57,9 @@ pub(super) fn run(
     })
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
-    let loaded = plan::load(project, &environment)?;
+    let loaded = plan::load(project, environment)?;
     block_on(async {
-        let opened = Arc::new(Host::open(host.options(&config, &environment)).await?);
+        let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
         let unique = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -70,7 +70,7 @@ pub(super) fn run(
             &config,
             &format!("{}-{unique}", std::process::id()),
         )?;
-        let prefix = prefix(args, &environment, &planned);
+        let prefix = prefix(args, environment, &planned);
         let request = PodRequest {
             main: PodRequest::main_of(&loaded.project),
             owner: Owner {

@@ -73,7 +73,7 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
 }
 
 /// The terminal update of a pod that is over.
-pub(super) fn ended(task: TaskId, end: &PodEnd) -> StatusUpdate {
+pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
     let mut data = Data::new("");
     data.services = end.services.iter().map(ServiceData::of).collect();
     let update = |state, reason| StatusUpdate {
@@ -99,9 +99,10 @@ pub(super) fn ended(task: TaskId, end: &PodEnd) -> StatusUpdate {
         }
         EndCause::LaunchFailed(error) => {
             data.service = error.service().map(str::to_owned);
-            let reason = match error.is_users() {
-                true => Reason::TaskInvalid,
-                false => Reason::ContainerLaunchFailed,
+            let reason = if error.is_users() {
+                Reason::TaskInvalid
+            } else {
+                Reason::ContainerLaunchFailed
             };
             (
                 update(TaskState::Failed, Some(reason)),
@@ -109,11 +110,6 @@ pub(super) fn ended(task: TaskId, end: &PodEnd) -> StatusUpdate {
                 with_causes(error),
             )
         }
-        EndCause::Stopped(StopReason::AgentLost) => (
-            update(TaskState::Killed, None),
-            "CE-KILLED",
-            stopped(StopReason::AgentLost, end),
-        ),
         EndCause::Stopped(reason) => (
             update(TaskState::Killed, None),
             "CE-KILLED",
@@ -429,7 +425,7 @@ mod tests {
     }
 
     fn update(cause: EndCause, services: Vec<ServiceEnd>) -> StatusUpdate {
-        ended(TaskId::from("t"), &PodEnd { cause, services })
+        ended(&TaskId::from("t"), &PodEnd { cause, services })
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Tasks {
                     cause: EndCause::Stopped(reason),
                     services: Vec::new(),
                 };
-                let ended = outcome::ended(current.id.clone(), &end);
+                let ended = outcome::ended(&current.id, &end);
                 killing.into_iter().chain([ended]).collect()
             }
             Phase::Running(pod) => {
@@ -205,7 +205,7 @@ impl Tasks {
                 if let Phase::Running(pod) = std::mem::replace(&mut current.phase, Phase::Over) {
                     self.leaving.spawn(pod.gone());
                 }
-                vec![outcome::ended(current.id.clone(), &end)]
+                vec![outcome::ended(&current.id, &end)]
             }
             News::Left(Ok(true)) => Vec::new(),
             News::Left(_) => {

@@ -1,13 +1,8 @@
-//! stub
-pub mod files {
-    use std::net::IpAddr;
-    pub fn hosts(_: &[(IpAddr, Vec<String>)]) -> String {
-        String::new()
-    }
-    pub fn resolv_conf(_: &str, _: &crate::pod::plan::NetworkPlan) -> String {
-        String::new()
-    }
-}
-pub fn host_resolv_conf() -> String {
-    String::new()
-}
+//! A pod's network: the namespace its containers share, and the files that tell them of it.
+
+pub mod files;
+mod pod_network;
+mod resolv_conf;
+
+pub use pod_network::{NetworkError, PodNetwork};
+pub use resolv_conf::{Dns, Reach, ResolvConf, host_resolv_conf};

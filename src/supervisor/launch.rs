@@ -72,7 +72,7 @@ pub enum LaunchError {
         source: beneath::Error,
     },
     #[error(transparent)]
-    Spec(#[from] SpecError),
+    Spec(Box<SpecError>),
     #[error("service \"{service}\": the users of its image can't be read")]
     Accounts {
         service: String,
@@ -246,7 +246,8 @@ impl PodRun {
                 files: &files,
                 pause: PauseRef::Unknown,
             };
-            let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)?;
+            let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)
+                .map_err(|error| LaunchError::Spec(Box::new(error)))?;
             let snapshot = SnapshotKey {
                 snapshotter: self.host.snapshotter.clone(),
                 key,

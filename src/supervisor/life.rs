@@ -43,9 +43,12 @@ impl PodRun {
             _ => None,
         };
         if let Some(main) = self.main {
-            return exit(main).map(|exit| match exit.is_success() {
-                true => EndCause::Finished,
-                false => EndCause::ServiceFailed(main),
+            return exit(main).map(|exit| {
+                if exit.is_success() {
+                    EndCause::Finished
+                } else {
+                    EndCause::ServiceFailed(main)
+                }
             });
         }
         if let Some(failed) = self.first_failure {

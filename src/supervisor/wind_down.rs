@@ -10,7 +10,7 @@ use super::report::EndCause;
 use crate::pod::plan::Signal;
 
 /// Far enough to mean never.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const NEVER: Duration = Duration::from_hours(365 * 24);
 /// What is kept of an order's time for the kill at its end.
 const KILL_SHARE: Duration = Duration::from_millis(500);
 
