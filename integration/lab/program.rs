@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::pod::Pod;
-use super::{EXECUTOR, Evidence, Lab, up_cgroup};
+use super::{EXECUTOR, Evidence, Lab, cgroup_name};
 use crate::image_archive::Image;
 use crate::wait::{self, PATIENCE};
 
@@ -50,19 +50,21 @@ impl Lab {
 pub(crate) struct Up<'lab> {
     lab: &'lab Lab,
     folder: PathBuf,
+    cgroup: String,
     command: Command,
 }
 
 impl<'lab> Up<'lab> {
     pub(crate) fn new(lab: &'lab Lab) -> Self {
         let folder = lab.fixture();
-        let mut command = lab.command(&["up", "--cgroup-parent"]);
-        command
-            .arg(format!("/{}", up_cgroup()))
-            .current_dir(&folder);
+        let number = folder.file_name().unwrap_or_default().to_string_lossy();
+        let cgroup = format!("/{}", cgroup_name(&format!("up-{number}")));
+        let mut command = lab.command(&["up", "--cgroup-parent", &cgroup]);
+        command.current_dir(&folder);
         Self {
             lab,
             folder,
+            cgroup,
             command,
         }
     }
@@ -84,9 +86,8 @@ impl<'lab> Up<'lab> {
         self
     }
 
-    pub(crate) fn word(mut self, word: &str) -> Self {
-        self.command.arg(word);
-        self
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -94,7 +95,7 @@ impl<'lab> Up<'lab> {
         self
     }
 
-    pub(crate) fn start(mut self) -> UpRun<'lab> {
+    pub(crate) fn start(mut self) -> UpRun {
         let file = |name: &str| {
             File::create(self.folder.join(name)).expect("the fixture's folder takes a file")
         };
@@ -109,8 +110,8 @@ impl<'lab> Up<'lab> {
         }
         let process = self.command.spawn().expect("the program starts");
         UpRun {
-            lab: self.lab,
             folder: self.folder,
+            cgroup: self.cgroup,
             process,
         }
     }
@@ -118,19 +119,15 @@ impl<'lab> Up<'lab> {
 
 /// An `up` that runs. When this is dropped, it has ended.
 #[derive(Debug)]
-pub(crate) struct UpRun<'lab> {
-    lab: &'lab Lab,
+pub(crate) struct UpRun {
     folder: PathBuf,
+    cgroup: String,
     process: Child,
 }
 
-impl UpRun<'_> {
+impl UpRun {
     const STDOUT: &'static str = ".up-stdout";
     const STDERR: &'static str = ".up-stderr";
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
 
     pub(crate) fn stdout(&self) -> String {
         self.read(Self::STDOUT)
@@ -172,9 +169,9 @@ impl UpRun<'_> {
         })
     }
 
-    /// The pod, as the kernel shows it: the only one of an `up` now.
+    /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
-        Pod::below(&format!("/{}", up_cgroup()))
+        Pod::below(&self.cgroup)
     }
 
     fn read(&self, name: &str) -> String {
@@ -183,7 +180,7 @@ impl UpRun<'_> {
     }
 }
 
-impl Drop for UpRun<'_> {
+impl Drop for UpRun {
     fn drop(&mut self) {
         if !matches!(self.process.try_wait(), Ok(None)) {
             return;
