@@ -110,7 +110,7 @@ pub(super) fn plan(
             tell(loaded, &planned.warnings);
             Ok(planned.plan)
         }
-        Err(errors) => Err(refuse(loaded, errors).err().expect("there are errors")),
+        Err(errors) => Err(refused(loaded, errors)),
     }
 }
 

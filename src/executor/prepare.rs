@@ -94,7 +94,11 @@ impl Ground {
 }
 
 /// Reads the task's Compose file and plans its pod, the executor's pod number `ordinal`.
-pub(super) async fn prepare(ground: &Ground, task: &Task, ordinal: u32) -> Result<PodRequest, Refusal> {
+pub(super) async fn prepare(
+    ground: &Ground,
+    task: &Task,
+    ordinal: u32,
+) -> Result<PodRequest, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
     let loaded = load(ground, &description)?;
@@ -130,7 +134,11 @@ pub(super) async fn prepare(ground: &Ground, task: &Task, ordinal: u32) -> Resul
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
         volumes: VolumesRule::Sandbox(ground.sandbox.path().join(OWN_FOLDER).join("volumes")),
         environment: description.for_containers,
-        archives: description.archives,
+        archives: description
+            .archives
+            .iter()
+            .map(|path| ground.sandbox.path().join(path))
+            .collect(),
         id: id.clone(),
     };
     let Loaded {

@@ -16,8 +16,9 @@ use super::report::{ServiceState, StopReason};
 use super::sandbox::{self, RunDir};
 use crate::compose::source::Span;
 use crate::containerd::{Labels, LeaseId, RpcError, Runtime, SnapshotKey};
-use crate::image::ImageError;
+use crate::image::{ImageError, InvalidReference};
 use crate::journal::{JournalError, Step};
+use crate::network::NetworkError;
 use crate::oci::{self, Accounts, ContainerFiles, ContainerInput, PauseRef, Spec, SpecError};
 use crate::pod::plan::Signal;
 use crate::sys::{self, beneath, cgroup, fifo};
@@ -45,16 +46,24 @@ pub enum LaunchError {
     Kernel(#[from] sys::PathError),
     #[error("the pod's cgroups can't be made or are not kept to")]
     Cgroup(#[from] cgroup::Error),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error("the pause container can't be run")]
     Sandbox(#[source] RpcError),
+    #[error("service \"{service}\": its image has no name that could be")]
+    ImageName {
+        service: String,
+        span: Span,
+        source: InvalidReference,
+    },
     #[error("service \"{service}\": its image can't be used")]
     Image {
         service: String,
         span: Span,
         source: ImageError,
     },
-    #[error("the archive {} can't be used", path.display())]
-    Archive { path: PathBuf, source: ImageError },
+    #[error("the pod's images can't be used")]
+    Images { source: ImageError },
     #[error("the archive {} can't be opened", path.display())]
     OpenArchive {
         path: PathBuf,
@@ -99,7 +108,7 @@ impl LaunchError {
         match self {
             Self::Stopped(_) => "CE-KILLED",
             Self::Journal(_) => "CE-LAUNCH-JOURNAL",
-            Self::Image { .. } | Self::Archive { .. } | Self::OpenArchive { .. } => "CE-IMAGE",
+            Self::ImageName { .. } | Self::Image { .. } | Self::Images { .. } | Self::OpenArchive { .. } => "CE-IMAGE",
             Self::Bind { .. } | Self::Spec(_) | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
             _ => "CE-LAUNCH",
@@ -109,7 +118,8 @@ impl LaunchError {
     /// The service that is to blame, where it is one.
     pub fn service(&self) -> Option<&str> {
         match self {
-            Self::Image { service, .. }
+            Self::ImageName { service, .. }
+            | Self::Image { service, .. }
             | Self::Bind { service, .. }
             | Self::Accounts { service, .. }
             | Self::Root { service, .. }
@@ -123,8 +133,9 @@ impl LaunchError {
     /// Whether the task's own files are to be mended, and not the host.
     pub fn is_users(&self) -> bool {
         match self {
-            Self::Archive { source, .. } | Self::Image { source, .. } => source.is_users(),
-            Self::OpenArchive { .. }
+            Self::Images { source } | Self::Image { source, .. } => source.is_users(),
+            Self::ImageName { .. }
+            | Self::OpenArchive { .. }
             | Self::Bind { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
@@ -150,7 +161,7 @@ impl PodRun {
         let leased = host.client.with_lease(&lease);
 
         let images = tokio::select! {
-            images = images::of_pod(&leased, &host.snapshotter, &self.plan, &self.user_files) => images?,
+            images = images::of_pod(&host.client, &lease, &host.snapshotter, &self.plan, &self.user_files) => images?,
             order = self.orders.ordered() => return Err(LaunchError::Stopped(order.reason)),
         };
         self.go_on()?;
@@ -215,10 +226,11 @@ impl PodRun {
             let image = &images[service];
             let name = || plan.service.value.clone();
             let key = plan.id.to_string();
+            let chain = image.chain_id.to_string();
             self.journal.intent(&Step::Snapshot { key: key.clone() })?;
             let mounts = leased
                 .snapshots(&self.host.snapshotter)
-                .prepare(&key, Some(&image.chain_id), Labels::new())
+                .prepare(&key, Some(&chain), Labels::new())
                 .await
                 .map_err(|source| LaunchError::Root {
                     service: name(),

@@ -13,10 +13,10 @@ use super::report::ServiceState;
 use super::runtime::{Candidates, OciRuntime};
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
-use crate::network::{self, files};
+use crate::network::{self, PodNetwork, files};
 use crate::oci;
 use crate::pod::plan::{NetworkPlan, PodPlan, Signal};
-use crate::sys::{mount, netns};
+use crate::sys::mount;
 
 /// The permissions of a directory that everybody may write to, as /dev/shm is.
 const SHM_MODE: u32 = 0o1777;
@@ -80,8 +80,8 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
         journal.intent(&Step::Netns {
             path: netns.clone(),
         })?;
-        netns::create(netns)?;
     }
+    PodNetwork::set_up(&sandbox.network)?;
     journal.intent(&Step::Mount { path: run.shm() })?;
     mount::tmpfs(&run.shm(), sandbox.shm_size.0, SHM_MODE)?;
 
@@ -91,7 +91,7 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
         write(&folder.join("hosts"), &files::hosts(&container.hosts))?;
         write(
             &folder.join("hostname"),
-            &format!("{}\n", container.hostname),
+            &files::hostname(&container.hostname),
         )?;
         write(&folder.join("resolv.conf"), &resolv_conf)?;
     }
