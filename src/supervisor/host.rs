@@ -182,7 +182,6 @@ fn facts(containerd: u32, cgroups: &Hierarchies) -> Result<HostFacts, HostError>
     Ok(HostFacts {
         arch: Arch::current().ok_or(HostError::Architecture)?,
         kernel: KernelVersion::parse(&sys::host::kernel_release()?).unwrap_or(KernelVersion { major: 0, minor: 0 }),
-        cgroup_v2: cgroups.is_v2_only(),
         cgroup_namespace: Path::new("/proc/self/ns/cgroup").exists(),
         swap_limit: swap_limit(cgroups),
         bounding: caps::all().into_iter().filter(|cap| bounding & cap.bitmask() != 0).filter_map(named).collect(),
