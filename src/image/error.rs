@@ -62,6 +62,13 @@ pub enum ImageError {
     Rpc(#[from] RpcError),
 }
 
+impl ImageError {
+    /// Whether the task's own files are to be mended, and not the host.
+    pub fn is_users(&self) -> bool {
+        !matches!(self, Self::NoSnapshotter | Self::Rpc(_))
+    }
+}
+
 /// What there is instead of an image that is missing: names, the nearest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldNames(pub Vec<String>);

@@ -70,6 +70,8 @@ pub enum HostError {
     Snapshotter(String),
     #[error(transparent)]
     Folders(#[from] FoldersError),
+    #[error("pods are not run on this kind of machine: the pause program is not written for it")]
+    Architecture,
     #[error("the root of the pause container can't be made below {root}")]
     PauseRoot {
         root: PathBuf,
@@ -200,7 +202,7 @@ fn facts(containerd: u32, cgroups: &Hierarchies) -> Result<HostFacts, HostError>
         -1000
     };
     Ok(HostFacts {
-        arch: Arch::CURRENT,
+arch: Arch::current().ok_or(HostError::Architecture)?,
         kernel: KernelVersion::parse(&sys::host::kernel_release()?)
             .unwrap_or(KernelVersion { major: 0, minor: 0 }),
         cgroup_namespace: Path::new("/proc/self/ns/cgroup").exists(),
