@@ -236,12 +236,16 @@ fn what_mesos_gives_is_told(lab: &Lab) {
     let mut run = Task::app(lab, services)
         .id("told")
         .env("HIDDEN", "not for you")
+        .env("HOST", "agent-1")
+        .env("PORT0", "31000")
         .launch();
     assert_eq!(run.until_end().state(), "TASK_FINISHED");
     run.until_gone();
     let text = run.stdout();
-    assert_lines(&text, &["MESOS_TASK_ID=told"]);
-    assert!(text.contains("HOST="), "{text}");
+    assert_lines(
+        &text,
+        &["MESOS_TASK_ID=told", "HOST=agent-1", "PORT0=31000"],
+    );
     assert!(
         !text.contains("not for you") && !text.contains("TOKEN"),
         "{text}"

@@ -103,19 +103,9 @@ fn a_mistake_is_shown_with_its_line(lab: &Lab) {
 
 fn it_needs_a_containerd(lab: &Lab) {
     let nowhere = lab.fixture().join("nowhere.sock").display().to_string();
-    let mut command = std::process::Command::new(crate::lab::EXECUTOR);
-    let up = Up::app(lab, SLEEPS);
-    let output = command
-        .args(["up", "--containerd", &nowhere])
-        .current_dir(up.folder())
-        .output()
-        .expect("the program starts");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        !output.status.success() && text.contains(&nowhere),
-        "{}: {text}",
-        output.status
-    );
+    let mut up = Up::app(lab, SLEEPS).containerd(&nowhere).start();
+    assert!(!up.until_end().success());
+    assert!(up.stderr().contains(&nowhere), "{}", up.stderr());
 }
 
 fn two_at_once(lab: &Lab) {
