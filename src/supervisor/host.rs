@@ -202,7 +202,7 @@ fn facts(containerd: u32, cgroups: &Hierarchies) -> Result<HostFacts, HostError>
         -1000
     };
     Ok(HostFacts {
-arch: Arch::current().ok_or(HostError::Architecture)?,
+        arch: Arch::current().ok_or(HostError::Architecture)?,
         kernel: KernelVersion::parse(&sys::host::kernel_release()?)
             .unwrap_or(KernelVersion { major: 0, minor: 0 }),
         cgroup_namespace: Path::new("/proc/self/ns/cgroup").exists(),

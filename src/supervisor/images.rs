@@ -7,8 +7,8 @@ use super::launch::LaunchError;
 use super::user_files::UserFiles;
 use crate::containerd::{Client, LeaseId};
 use crate::image::{
-    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageRef, ImageStore, Importer, Limits, Platform,
-    Source, Unpacker,
+    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageRef, ImageStore, Importer,
+    Limits, Platform, Source, Unpacker,
 };
 use crate::oci::ImageDefaults;
 use crate::pod::plan::{ContainerPlan, PodPlan, Signal};
@@ -34,10 +34,12 @@ pub(super) async fn of_pod(
 ) -> Result<Vec<PodImage>, LaunchError> {
     let mut wanted = Vec::with_capacity(plan.containers.len());
     for container in &plan.containers {
-        wanted.push(container.image.parse::<ImageRef>().map_err(|source| LaunchError::ImageName {
-            service: container.service.value.clone(),
-            span: container.image.span,
-            source,
+        wanted.push(container.image.parse::<ImageRef>().map_err(|source| {
+            LaunchError::ImageName {
+                service: container.service.value.clone(),
+                span: container.image.span,
+                source,
+            }
         })?);
     }
     let mut archives = Vec::with_capacity(plan.archives.len());
@@ -45,14 +47,22 @@ pub(super) async fn of_pod(
         archives.push(open(path, files).await?);
     }
     let store = ImageStore::new(client, lease, Platform::host());
-    let found = store.resolve(&wanted, &archives).await.map_err(|source| blame(plan, &wanted, source))?;
+    let found = store
+        .resolve(&wanted, &archives)
+        .await
+        .map_err(|source| blame(plan, &wanted, source))?;
 
     let unpacker = Unpacker::with_snapshotter(client, lease, snapshotter.to_owned());
     let mut unpacked: HashMap<Digest, PodImage> = HashMap::new();
     let mut images = Vec::with_capacity(found.len());
-    for ((container, name), FoundImage { manifest, .. }) in plan.containers.iter().zip(&wanted).zip(found) {
+    for ((container, name), FoundImage { manifest, .. }) in
+        plan.containers.iter().zip(&wanted).zip(found)
+    {
         if !unpacked.contains_key(&manifest) {
-            let image = unpacker.unpack(manifest).await.map_err(|source| of_service(container, source))?;
+            let image = unpacker
+                .unpack(manifest)
+                .await
+                .map_err(|source| of_service(container, source))?;
             let known = PodImage {
                 name: name.stored_name(),
                 chain_id: image.chain_id,
@@ -62,22 +72,32 @@ pub(super) async fn of_pod(
             unpacked.insert(manifest, known);
         }
         let image = &unpacked[&manifest];
-        images.push(PodImage { name: name.stored_name(), ..image.clone() });
+        images.push(PodImage {
+            name: name.stored_name(),
+            ..image.clone()
+        });
     }
     Ok(images)
 }
 
 /// Throws away what an import that was given up had begun to write.
 pub(super) async fn abort_imports(client: &Client, lease: &LeaseId) -> Result<(), ImageError> {
-    Importer::new(client, lease, Platform::host()).abort_ingests().await
+    Importer::new(client, lease, Platform::host())
+        .abort_ingests()
+        .await
 }
 
 async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
-    let failed = |source| LaunchError::OpenArchive { path: path.to_owned(), source };
+    let failed = |source| LaunchError::OpenArchive {
+        path: path.to_owned(),
+        source,
+    };
     let source = match files.entry(path, false).map_err(failed)?.kind() {
         Kind::Folder => {
             let folder = files.folder(path).map_err(failed)?;
-            Source::Folder(Box::new(move |name: &str| folder.file(Path::new(name)).map_err(std::io::Error::other)))
+            Source::Folder(Box::new(move |name: &str| {
+                folder.file(Path::new(name)).map_err(std::io::Error::other)
+            }))
         }
         _ => Source::Tar(files.file(path).map_err(failed)?),
     };
@@ -101,7 +121,11 @@ fn blame(plan: &PodPlan, wanted: &[ImageRef], error: ImageError) -> LaunchError 
 }
 
 fn of_service(container: &ContainerPlan, source: ImageError) -> LaunchError {
-    LaunchError::Image { service: container.service.value.clone(), span: container.image.span, source }
+    LaunchError::Image {
+        service: container.service.value.clone(),
+        span: container.image.span,
+        source,
+    }
 }
 
 fn defaults(config: ImageConfig) -> ImageDefaults {

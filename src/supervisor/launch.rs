@@ -108,7 +108,10 @@ impl LaunchError {
         match self {
             Self::Stopped(_) => "CE-KILLED",
             Self::Journal(_) => "CE-LAUNCH-JOURNAL",
-            Self::ImageName { .. } | Self::Image { .. } | Self::Images { .. } | Self::OpenArchive { .. } => "CE-IMAGE",
+            Self::ImageName { .. }
+            | Self::Image { .. }
+            | Self::Images { .. }
+            | Self::OpenArchive { .. } => "CE-IMAGE",
             Self::Bind { .. } | Self::Spec(_) | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
             _ => "CE-LAUNCH",
