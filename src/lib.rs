@@ -9,11 +9,10 @@
 //! `compose`, `policy`, `pod`, `oci` and [`resources`] are pure: no async, no clock, no file but
 //! through a trait that is handed in. Only [`sys`] may hold unsafe code.
 
+pub mod cli;
 pub mod compose;
 pub mod resources;
 
-#[cfg(feature = "executor")]
-pub mod cli;
 #[cfg(feature = "executor")]
 pub mod containerd;
 #[cfg(feature = "executor")]
