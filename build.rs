@@ -61,8 +61,11 @@ mod executor {
     }
 
     fn messages() {
-        println!("cargo::rerun-if-changed=src/mesos/proto");
+        println!("cargo::rerun-if-changed={MESOS}");
+        let out = PathBuf::from(env::var("OUT_DIR").expect("cargo names a folder"));
         prost_build::Config::new()
+            // A test compares the tags with Mesos' own.
+            .file_descriptor_set_path(out.join("mesos.fds"))
             // The task of a LAUNCH is kept as the bytes that came: see src/mesos/proto/mesos.proto.
             .bytes([".mesos"])
             .compile_protos(&[MESOS], &["src/mesos/proto"])

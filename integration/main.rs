@@ -1,3 +1,91 @@
-//! The integration tests.
+//! The black-box tests: the program, a real containerd, a real Mesos.
+//!
+//! `cargo test --test integration -- WORDS` runs those whose names have the words. They run one
+//! after the other, since each compares the whole host before and after. [`lab`] is where they
+//! happen, [`oracle`] what looks for leaks, [`image_archive`] makes what they run.
 
-fn main() {}
+#![allow(
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a program for people at a terminal, which must end when they say so"
+)]
+
+mod image_archive;
+mod lab;
+mod oracle;
+mod oracle_sees;
+mod trial;
+mod wait;
+
+use std::process::{self, ExitCode};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::Arguments;
+use nix::sys::signal::{SigSet, Signal};
+
+use oracle::Oracle;
+use trial::{SharedLab, Test};
+
+/// The themes, a module each.
+fn tests() -> Vec<Test> {
+    let mut all = Vec::new();
+    all.extend(oracle_sees::tests());
+    all
+}
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    if !args.list
+        && let Err(missing) = lab::host::check()
+    {
+        eprintln!("the integration tests can't run here:\n{missing}");
+        return ExitCode::FAILURE;
+    }
+    let lab = SharedLab::default();
+    end_in_order(lab.clone());
+    let oracle = Oracle::over_host();
+    let before = oracle.look();
+    let trials = tests()
+        .into_iter()
+        .map(|test| test.trial(lab.clone()))
+        .collect();
+
+    let conclusion = libtest_mimic::run(&args, trials);
+
+    stop(&lab);
+    let left = oracle.left_since(&before, Duration::from_secs(10));
+    for finding in &left {
+        eprintln!("left on the host: {finding}");
+    }
+    if conclusion.has_failed() || !left.is_empty() {
+        return ExitCode::from(101);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Stops the lab, once, whoever asks.
+fn stop(lab: &SharedLab) {
+    static STOPPED: Mutex<bool> = Mutex::new(false);
+    let mut stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(lab) = lab.started()
+        && !*stopped
+    {
+        lab.stop();
+    }
+    *stopped = true;
+}
+
+/// Ctrl-C and SIGTERM stop the lab before they end the program.
+fn end_in_order(lab: SharedLab) {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    // Before any other thread: they all inherit it. The children don't, std sees to that.
+    signals.thread_block().expect("a thread may block signals");
+    thread::spawn(move || {
+        signals.wait().expect("there are signals to wait for");
+        stop(&lab);
+        process::exit(130);
+    });
+}

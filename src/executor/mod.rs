@@ -1,1 +1,4 @@
-//! Placeholder while the module is written.
+//! Mesos events to pods, pod reports to status updates.
+
+pub mod config;
+pub mod trust;

@@ -1,1 +1,35 @@
-//! Placeholder while the module is written.
+//! A [`ContainerPlan`](crate::pod::plan::ContainerPlan) and what its image says become an OCI
+//! runtime document, `config.json`. Pure.
+//!
+//! The documents start from `runtime-specs/` ([`BaseSpecs`]), which hold everything that is the
+//! same for each container; [`container_spec`] and [`pause_spec`] fill in the rest. A document is
+//! complete before the first container exists, but for the pause container's pid, which
+//! [`join`] puts in. The words are the OCI runtime specification's
+//! (<https://github.com/opencontainers/runtime-spec>); runc 1.1 and crun 1.8 take the result.
+
+mod base;
+mod capabilities;
+mod error;
+mod host;
+mod image;
+mod json;
+mod mounts;
+mod namespaces;
+mod process;
+mod resources;
+mod sandbox;
+mod seccomp;
+mod spec;
+mod user;
+
+pub use base::{BaseSpecError, BaseSpecs, BaseTexts, Document};
+pub use error::SpecError;
+pub use host::{Arch, HostFacts, KernelVersion, KernelVersionError};
+pub use image::ImageDefaults;
+pub use json::to_json;
+pub use mounts::ContainerFiles;
+pub use namespaces::{PauseRef, join};
+pub use oci_spec::runtime::{Capabilities, Capability, Spec};
+pub use sandbox::pause_spec;
+pub use spec::{ContainerInput, container_spec};
+pub use user::{Accounts, ResolvedUser, UserError};

@@ -1,1 +1,11 @@
-//! Placeholder while the module is written.
+//! A project and a task become a [`plan::PodPlan`]: names, start order, mounts, limits. Pure.
+
+pub mod context;
+mod hosts;
+mod mounts;
+pub mod names;
+pub mod order;
+pub mod plan;
+pub mod planner;
+mod signal;
+mod verdict;

@@ -1,1 +1,4 @@
-//! Placeholder while the module is written.
+//! A [`crate::pod::plan::PodPlan`], running.
+
+pub mod logs;
+pub mod runtime;

@@ -1,1 +1,20 @@
-//! Placeholder while the module is written.
+//! The kernel's interface: cgroups, namespaces, mounts, processes, and files opened with care.
+//!
+//! Only here are nix and libc known, and only here may code be unsafe. Nothing in here knows what a
+//! pod is: paths, numbers and descriptors come in, kernel objects come out. All calls block; those
+//! that can take more than a moment say so and have a bound.
+
+pub mod beneath;
+pub mod cgroup;
+pub mod durable;
+mod failure;
+pub mod fifo;
+pub mod host;
+pub mod mount;
+pub mod mountns;
+pub mod netns;
+pub mod process;
+pub mod signal;
+pub mod tree;
+
+pub use failure::PathError;

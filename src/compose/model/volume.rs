@@ -53,7 +53,7 @@ pub struct BindOptions {
     pub selinux: Option<Spanned<String>>,
 }
 
-/// mount_namespaces(7).
+/// How mounts below it spread, as `mount_namespaces(7)` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
     Private,

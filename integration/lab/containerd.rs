@@ -1,0 +1,189 @@
+//! A containerd for the tests alone: its own root, state and socket, whatever its version.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wait;
+
+/// Plugins that would write to places outside our folders, or that nobody here asks for.
+/// Unknown names are no error in any version.
+const DISABLED: &[&str] = &[
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.cri.v1.images",
+    "io.containerd.cri.v1.runtime",
+    "io.containerd.nri.v1.nri",
+];
+
+/// A running containerd. It dies with this program, even if that is killed.
+#[derive(Debug)]
+pub(crate) struct Containerd {
+    folder: PathBuf,
+    process: Mutex<Option<Child>>,
+}
+
+impl Containerd {
+    /// Starts it below `folder`, and waits until it answers.
+    pub(crate) fn start(folder: &Path) -> Result<Self, String> {
+        let this = Self {
+            folder: folder.to_owned(),
+            process: Mutex::new(None),
+        };
+        this.configure()
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+        this.launch()?;
+        Ok(this)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("containerd.sock")
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("containerd.log")
+    }
+
+    /// None while it is stopped.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        let process = self
+            .process
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        let id = process.as_ref()?.id();
+        Some(Pid::from_raw(
+            id.try_into().expect("a process id is positive"),
+        ))
+    }
+
+    /// What `ctr` says to these arguments; its error text if it fails.
+    pub(crate) fn ctr<I: AsRef<str>>(
+        &self,
+        namespace: &str,
+        words: &[I],
+    ) -> Result<String, String> {
+        let output = self
+            .ctr_command(namespace)
+            .args(words.iter().map(AsRef::as_ref))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("ctr: {error}"))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+
+    /// `ctr`, told where the daemon is, for who wants to say more.
+    pub(crate) fn ctr_command(&self, namespace: &str) -> Command {
+        let mut command = Command::new("ctr");
+        command
+            .args([
+                "--connect-timeout",
+                "10s",
+                "--namespace",
+                namespace,
+                "--address",
+            ])
+            .arg(self.socket());
+        command
+    }
+
+    /// Its namespaces; empty if it does not answer.
+    pub(crate) fn namespaces(&self) -> Vec<String> {
+        let names = self.ctr("default", &["namespaces", "list", "-q"]);
+        names
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Ends it as a service manager would, or with SIGKILL after a while.
+    pub(crate) fn stop(&self) {
+        self.end(Signal::SIGTERM);
+    }
+
+    fn end(&self, signal: Signal) {
+        let taken = self
+            .process
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+            .take();
+        let Some(mut process) = taken else { return };
+        let pid = Pid::from_raw(process.id().try_into().expect("a process id is positive"));
+        // It may have ended by itself; then there is only its status to take.
+        let _ = kill(pid, signal);
+        let ended = wait::within(Duration::from_secs(10), || {
+            process.try_wait().ok().flatten()
+        });
+        if ended.is_none() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    fn configure(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut text = String::from("version = 2\noom_score = 0\n");
+        let mut set = |key: &str, value: &dyn std::fmt::Debug| {
+            writeln!(text, "{key} = {value:?}").expect("a string takes all that is written");
+        };
+        set("root", &self.root());
+        set("state", &self.state());
+        set("disabled_plugins", &DISABLED);
+        set("grpc.address", &self.socket());
+        // Else it makes /opt/containerd.
+        set(
+            r#"plugins."io.containerd.internal.v1.opt".path"#,
+            &self.folder.join("opt"),
+        );
+        fs::write(self.folder.join("config.toml"), text)
+    }
+
+    fn launch(&self) -> Result<(), String> {
+        let log = File::options().create(true).append(true).open(self.log());
+        let log = log.map_err(|error| format!("{}: {error}", self.log().display()))?;
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "containerd", "--config"])
+            .arg(self.folder.join("config.toml"))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            // Ctrl-C at the terminal is for us alone; we end it in order.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("containerd: {error}"))?;
+        *self
+            .process
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner()) = Some(process);
+        let answers = wait::within(Duration::from_secs(30), || {
+            self.ctr("default", &["version"]).ok()
+        });
+        if answers.is_none() {
+            self.end(Signal::SIGKILL);
+            return Err(format!(
+                "containerd does not answer:\n{}",
+                super::tail(&self.log(), 0, 20)
+            ));
+        }
+        Ok(())
+    }
+}

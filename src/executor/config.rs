@@ -1,0 +1,180 @@
+//! `config.toml`: what the operator of a host decides.
+//!
+//! The file is root's alone ([`super::trust`]). Where it is missing, the defaults are secure ones;
+//! where it can't be read or has a key that is not known here, nothing is launched: a typing
+//! mistake must not quietly open what it was meant to close.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::trust::{self, Untrusted};
+use crate::supervisor::runtime::RuntimeChoice;
+
+/// Where the file is when no flag names it.
+pub const DEFAULT_PATH: &str = "/etc/compose-executor/config.toml";
+
+/// The whole file. Every table and key may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub containerd: ContainerdConfig,
+    pub network: NetworkConfig,
+    pub logs: LogsConfig,
+}
+
+/// `[containerd]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContainerdConfig {
+    /// Its socket.
+    pub address: PathBuf,
+    pub runtime: RuntimeChoice,
+    pub snapshotter: String,
+}
+
+impl Default for ContainerdConfig {
+    fn default() -> Self {
+        Self {
+            address: "/run/containerd/containerd.sock".into(),
+            runtime: RuntimeChoice::Auto,
+            snapshotter: "overlayfs".to_owned(),
+        }
+    }
+}
+
+/// `[network]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    pub mode: NetworkMode,
+}
+
+/// `network.mode`: the network that pods are put in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// The executor's own namespace when Mesos gave it one, else one for the pod.
+    #[default]
+    Auto,
+    /// The host's.
+    Host,
+}
+
+/// `[logs]`: the executor's own log; containers' output is the sandbox's stdout and stderr.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogsConfig {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+impl Default for LogsConfig {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// `logs.level`: the least grave that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `logs.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Why a configuration refuses every launch.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration can't be trusted")]
+    Untrusted(#[source] Untrusted),
+    #[error("the configuration {path} can't be read")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the configuration {path} is wrong: {message}")]
+    Wrong { path: PathBuf, message: String },
+}
+
+impl Config {
+    /// Reads the file that a flag names, which must be there, or the default one, which may not be.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+        if named.is_none() && !path.is_symlink() && !path.exists() {
+            return Ok(Self::default());
+        }
+        trust::file(path).map_err(ConfigError::Untrusted)?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let before = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let message = format!("line {line}: {}", error.message());
+            ConfigError::Wrong {
+                path: path.to_owned(),
+                message,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn keys_are_read() {
+        let config =
+            parse("[containerd]\nruntime = \"runc\"\n[network]\nmode = \"host\"\n").unwrap();
+        assert_eq!(config.containerd.runtime, RuntimeChoice::Runc);
+        assert_eq!(config.network.mode, NetworkMode::Host);
+    }
+
+    #[test]
+    fn an_unknown_key_refuses_with_its_line() {
+        let error = parse("[network]\nmod = \"host\"\n").unwrap_err();
+        assert_eq!(
+            error,
+            "the configuration config.toml is wrong: line 2: unknown field `mod`, expected `mode`"
+        );
+        assert!(parse("[policy]\n").is_err());
+        assert!(
+            parse("[network]\nmode = \"bridge\"\n")
+                .unwrap_err()
+                .contains("line 2")
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! A task as a framework launched it: what the executor reads of it, and its bytes.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::{DecodeError, Message as _};
+
+use super::id::{AgentId, TaskId};
+use super::info::{self, ExecutorInfo, Label};
+use super::probe::{Check, HealthCheck};
+use super::proto;
+use super::resource::{Limits, Resources};
+
+/// One task of a launch. Labels, data and commands are the framework's users': not
+/// to be trusted.
+#[derive(Clone)]
+pub struct Task {
+    pub id: TaskId,
+    pub name: String,
+    pub agent_id: AgentId,
+    pub labels: Vec<Label>,
+    pub data: Option<Bytes>,
+    pub resources: Resources,
+    pub limits: Limits,
+    /// The grace of its kill policy; a KILL's own goes before it.
+    pub kill_grace_period: Option<Duration>,
+    /// A custom executor's tasks seldom have one; its environment is of interest.
+    pub command: Option<Command>,
+    pub executor: Option<ExecutorInfo>,
+    /// The ports that its discovery information names, in the framework's order.
+    pub discovery_ports: Vec<DiscoveryPort>,
+    pub health_check: Option<HealthCheck>,
+    pub check: Option<Check>,
+    /// After it the executor has to end the task.
+    pub max_completion_time: Option<Duration>,
+    /// As it came: what a re-subscription gives back to the agent.
+    pub(super) raw: Bytes,
+}
+
+/// `CommandInfo`, less its URIs, which the agent has fetched.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    pub line: CommandLine,
+    /// Secrets have been resolved by the agent, and are among them.
+    pub environment: Vec<(String, String)>,
+    pub user: Option<String>,
+}
+
+/// What a command runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandLine {
+    /// A line for `/bin/sh -c`.
+    Shell(String),
+    /// A program and all its arguments, the zeroth included.
+    Exec {
+        program: String,
+        arguments: Vec<String>,
+    },
+    /// Only the rest of the command is given.
+    None,
+}
+
+/// A port that others find a task by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoveryPort {
+    pub number: u16,
+    pub name: Option<String>,
+    pub protocol: Option<String>,
+    pub labels: Vec<Label>,
+}
+
+impl Task {
+    pub(super) fn decode(raw: Bytes) -> Result<Self, DecodeError> {
+        let task = proto::TaskInfo::decode(raw.clone())?;
+        Ok(Self {
+            id: TaskId::from(task.task_id.value),
+            name: task.name,
+            agent_id: AgentId::from(task.agent_id.value),
+            labels: info::labels(task.labels.as_ref()),
+            data: task.data,
+            resources: Resources::from_proto(&task.resources),
+            limits: Limits::from_proto(&task.limits),
+            kill_grace_period: task.kill_policy.as_ref().and_then(grace_period),
+            command: task.command.as_ref().map(Command::from_proto),
+            executor: task.executor.as_ref().map(ExecutorInfo::from_proto),
+            discovery_ports: task.discovery.as_ref().map(ports).unwrap_or_default(),
+            health_check: task.health_check.as_ref().map(HealthCheck::from_proto),
+            check: task.check.as_ref().map(Check::from_proto),
+            max_completion_time: task.max_completion_time.map(info::duration),
+            raw,
+        })
+    }
+}
+
+/// Data and environment may hold secrets.
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("resources", &self.resources)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The variables' names only: their values may be secrets.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.environment.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Command")
+            .field("line", &self.line)
+            .field("environment", &names)
+            .field("user", &self.user)
+            .finish()
+    }
+}
+
+impl Command {
+    pub(super) fn from_proto(command: &proto::CommandInfo) -> Self {
+        let line = match (command.shell(), &command.value) {
+            (_, None) => CommandLine::None,
+            (true, Some(line)) => CommandLine::Shell(line.clone()),
+            (false, Some(program)) => CommandLine::Exec {
+                program: program.clone(),
+                arguments: command.arguments.clone(),
+            },
+        };
+        let variables = command.environment.as_ref().map(|all| &all.variables);
+        Self {
+            line,
+            environment: variables
+                .into_iter()
+                .flatten()
+                .filter_map(|variable| Some((variable.name.clone(), variable.value.clone()?)))
+                .collect(),
+            user: command.user.clone(),
+        }
+    }
+}
+
+pub(super) fn grace_period(policy: &proto::KillPolicy) -> Option<Duration> {
+    policy.grace_period.map(info::duration)
+}
+
+/// A number that is no port is left out.
+fn ports(discovery: &proto::DiscoveryInfo) -> Vec<DiscoveryPort> {
+    let ports = discovery.ports.as_ref().map(|ports| &ports.ports);
+    ports
+        .into_iter()
+        .flatten()
+        .filter_map(|port| {
+            Some(DiscoveryPort {
+                number: u16::try_from(port.number).ok()?,
+                name: port.name.clone(),
+                protocol: port.protocol.clone(),
+                labels: info::labels(port.labels.as_ref()),
+            })
+        })
+        .collect()
+}

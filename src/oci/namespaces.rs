@@ -1,0 +1,100 @@
+//! `linux.namespaces`: the pause container makes the pod's, the others join them.
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec};
+
+use super::host::HostFacts;
+use crate::pod::plan::NetworkPlan;
+
+/// The pause container's first process, whose namespaces the others join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseRef {
+    /// It does not run yet. The documents are complete but for its pid.
+    Unknown,
+    Pid(u32),
+}
+
+/// Stands in a document until [`join`] replaces it; no runtime would find a namespace there.
+const UNKNOWN: &str = "/proc/PAUSE/ns";
+
+impl PauseRef {
+    fn path(self, namespace: &str) -> PathBuf {
+        match self {
+            Self::Unknown => format!("{UNKNOWN}/{namespace}").into(),
+            Self::Pid(pid) => format!("/proc/{pid}/ns/{namespace}").into(),
+        }
+    }
+}
+
+/// Puts the pid of the pause container, which now runs, into a service's document. To be done last,
+/// once: a document that has its pid is left as it is.
+pub fn join(spec: &mut Spec, pause: u32) {
+    let namespaces = spec
+        .linux_mut()
+        .as_mut()
+        .and_then(|linux| linux.namespaces_mut().as_mut());
+    for namespace in namespaces.into_iter().flatten() {
+        let name = namespace
+            .path()
+            .as_ref()
+            .and_then(|path| path.strip_prefix(UNKNOWN).ok())
+            .and_then(Path::to_str)
+            .map(str::to_owned);
+        if let Some(name) = name {
+            namespace.set_path(Some(PauseRef::Pid(pause).path(&name)));
+        }
+    }
+}
+
+/// The pod's: new ones, but for the network's, which outlives the container.
+pub(super) fn of_pause(network: &NetworkPlan, host: &HostFacts) -> Vec<LinuxNamespace> {
+    let mut namespaces = vec![
+        new(LinuxNamespaceType::Mount),
+        new(LinuxNamespaceType::Pid),
+        new(LinuxNamespaceType::Ipc),
+        new(LinuxNamespaceType::Uts),
+    ];
+    namespaces.extend(of_all(network, host));
+    namespaces
+}
+
+/// A service's: mounts and host name of its own, the rest of the pod's.
+pub(super) fn of_service(
+    pause: PauseRef,
+    network: &NetworkPlan,
+    host: &HostFacts,
+) -> Vec<LinuxNamespace> {
+    let mut namespaces = vec![
+        new(LinuxNamespaceType::Mount),
+        new(LinuxNamespaceType::Uts),
+        joined(LinuxNamespaceType::Pid, &pause.path("pid")),
+        joined(LinuxNamespaceType::Ipc, &pause.path("ipc")),
+    ];
+    namespaces.extend(of_all(network, host));
+    namespaces
+}
+
+/// The network's, unless it is the host's, and a cgroup namespace of one's own: without it
+/// /proc/self/cgroup and the cgroup mount would show the agent's tree.
+fn of_all(network: &NetworkPlan, host: &HostFacts) -> Vec<LinuxNamespace> {
+    let network = network
+        .netns()
+        .map(|path| joined(LinuxNamespaceType::Network, path));
+    let cgroup = host
+        .cgroup_namespace
+        .then(|| new(LinuxNamespaceType::Cgroup));
+    network.into_iter().chain(cgroup).collect()
+}
+
+fn new(typ: LinuxNamespaceType) -> LinuxNamespace {
+    let mut namespace = LinuxNamespace::default();
+    namespace.set_typ(typ);
+    namespace
+}
+
+fn joined(typ: LinuxNamespaceType, path: &Path) -> LinuxNamespace {
+    let mut namespace = new(typ);
+    namespace.set_path(Some(path.to_owned()));
+    namespace
+}

@@ -1,0 +1,49 @@
+//! The pause container's document: it holds the pod's namespaces and does nothing else.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use oci_spec::runtime::{Root, Spec};
+
+use super::base::BaseSpecs;
+use super::host::HostFacts;
+use super::{capabilities, namespaces};
+use crate::pod::plan::{NetworkPlan, SandboxPlan};
+
+/// Containers that carry the same value share the shim of the container whose id it is.
+const GROUP: &str = "io.containerd.runc.v2.group";
+
+/// The pause container's document. `root` is the read-only directory with the program `/pause` and
+/// empty directories `proc` and `dev`, absolute; nothing is written in it.
+///
+/// A service that is root in the pod's PID namespace can look at /proc/1/root unless pause is another user or
+/// has more capabilities, so pause is a user that nobody else is, and its /proc is masked as
+/// everybody's.
+pub fn pause_spec(base: &BaseSpecs, host: &HostFacts, plan: &SandboxPlan, root: &Path) -> Spec {
+    let base = &base.pause;
+    let mut process = base.process.clone();
+    process
+        .set_capabilities(Some(capabilities::none()))
+        .set_oom_score_adj(Some(host.oom_score_floor.max(0)));
+
+    let mut linux = base.linux.clone();
+    linux
+        .set_namespaces(Some(namespaces::of_pause(&plan.network, host)))
+        .set_cgroups_path(Some(plan.cgroup.pause().as_str().into()));
+    if plan.network == NetworkPlan::Host {
+        // They would be the host's own settings.
+        linux.set_sysctl(None);
+    }
+
+    let mut directory = Root::default();
+    directory.set_path(root.to_owned()).set_readonly(Some(true));
+    let mut spec = base.with(process, linux);
+    spec.set_root(Some(directory))
+        .set_hostname(Some(plan.hostname.clone()))
+        .set_annotations(Some(group(plan)));
+    spec
+}
+
+pub(super) fn group(plan: &SandboxPlan) -> HashMap<String, String> {
+    HashMap::from([(GROUP.to_owned(), plan.id.to_string())])
+}

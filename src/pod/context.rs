@@ -1,0 +1,58 @@
+//! What a plan needs to know beside the project: whose pod it is, and where it may put what.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use super::names::{CgroupPath, PodId};
+use super::plan::NetworkPlan;
+
+/// The surroundings of one pod.
+#[derive(Clone, Debug)]
+pub struct PodContext {
+    pub id: PodId,
+    /// The task's id, or the project's name without Mesos.
+    pub task: String,
+    /// The cgroup that the pod's own goes below.
+    pub cgroup_base: CgroupPath,
+    pub network: NetworkPlan,
+    pub ports: PortsRule,
+    /// The pod's folder in `--state`.
+    pub run_dir: PathBuf,
+    pub binds: BindsRule,
+    pub volumes: VolumesRule,
+    /// Variables for every container, under those of the file.
+    pub environment: Vec<(String, String)>,
+    /// Archives of images that the task names, beside those of the file.
+    pub archives: Vec<PathBuf>,
+}
+
+/// What `ports` may mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortsRule {
+    /// Publishing is not there yet, and a framework counts on it: refuse.
+    Refused,
+    /// Publishing is not there yet: say so, and go on.
+    NotPublished,
+    /// The pod has the executor's network to itself: nothing to map.
+    Reachable,
+    /// The pod has the host's network: a port must be in the task's offer.
+    Offered(Vec<RangeInclusive<u16>>),
+}
+
+/// Which of the host's files may be bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindsRule {
+    /// Those beneath the sandbox.
+    Beneath(PathBuf),
+    /// What the user who types `up` names.
+    Anywhere,
+}
+
+/// Where named volumes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumesRule {
+    /// `<sandbox>/compose-executor/volumes`: they end with the sandbox.
+    Sandbox(PathBuf),
+    /// `<root>/volumes`, under the project's name: they are kept.
+    Kept(PathBuf),
+}

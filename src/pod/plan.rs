@@ -1,0 +1,170 @@
+//! What will be done: a pod with every id, path and limit decided, before anything is.
+//!
+//! `plan` prints it, a launch carries it out. What only an image can tell (its command, its user's
+//! number) is left for [`crate::oci`].
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::names::{CgroupPath, ContainerId, PodId};
+use super::order::StartOrder;
+use crate::compose::model::{ByteSize, Cpus};
+use crate::compose::source::Spanned;
+
+/// A pod that is fully decided.
+#[derive(Clone, Debug)]
+pub struct PodPlan {
+    pub id: PodId,
+    /// The task's id, or the project's name without Mesos: what people know the pod by.
+    pub task: String,
+    pub project: String,
+    pub sandbox: SandboxPlan,
+    /// In the order of the file.
+    pub containers: Vec<ContainerPlan>,
+    pub order: StartOrder,
+    /// Named volumes that containers mount, each once.
+    pub volumes: Vec<VolumePlan>,
+    /// Archives that hold images, relative to the sandbox.
+    pub archives: Vec<Spanned<PathBuf>>,
+    /// How long a stop takes at most when nothing shortens it: the sum over the levels of the
+    /// longest grace in each.
+    pub stop_grace: Duration,
+}
+
+impl PodPlan {
+    pub fn container(&self, service: &str) -> Option<&ContainerPlan> {
+        self.containers
+            .iter()
+            .find(|container| container.service.value == service)
+    }
+}
+
+/// What the containers share: the pause container with its namespaces, and the cgroups.
+#[derive(Clone, Debug)]
+pub struct SandboxPlan {
+    pub id: ContainerId,
+    /// The pod's cgroup; all others are below it.
+    pub cgroup: CgroupPath,
+    pub network: NetworkPlan,
+    pub hostname: String,
+    /// One /dev/shm for all.
+    pub shm_size: ByteSize,
+    /// For all processes of the pod together.
+    pub pids_limit: u64,
+}
+
+/// Whose network the pod uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkPlan {
+    /// A network namespace of its own, bound to this path, with loopback up.
+    Own { netns: PathBuf },
+    /// The namespace that Mesos gave the executor: a path below /proc.
+    Executor { netns: PathBuf },
+    /// The host's: the operator wants it so.
+    Host,
+}
+
+impl NetworkPlan {
+    /// The namespace to join; none for the host's.
+    pub fn netns(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Own { netns } | Self::Executor { netns } => Some(netns),
+            Self::Host => None,
+        }
+    }
+}
+
+/// One service's container.
+#[derive(Clone, Debug)]
+pub struct ContainerPlan {
+    pub service: Spanned<String>,
+    pub id: ContainerId,
+    pub cgroup: CgroupPath,
+    pub image: Spanned<String>,
+    pub process: ProcessPlan,
+    pub hostname: String,
+    /// Address and names, in the order of the hosts file; the standard entries go before.
+    pub hosts: Vec<(IpAddr, Vec<String>)>,
+    /// In the order in which they are mounted: a path comes before what lies below it.
+    pub mounts: Vec<MountPlan>,
+    pub read_only: bool,
+    pub limits: LimitsPlan,
+    pub stop: StopPlan,
+    /// For our own records; they never become labels of containerd's.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What is known of a container's process without its image.
+#[derive(Clone, Debug)]
+pub struct ProcessPlan {
+    /// `Some(empty)` clears the image's; a given entrypoint clears the image's command too.
+    pub entrypoint: Option<Vec<String>>,
+    pub command: Option<Vec<String>>,
+    /// The file's, over the image's; no value removes the image's.
+    pub environment: Vec<(String, Option<String>)>,
+    /// What every container of a task gets (`MESOS_TASK_ID`, `HOST`, `PORT`…), under the file's.
+    pub task_environment: Vec<(String, String)>,
+    pub working_dir: Option<String>,
+    pub user: Option<Spanned<String>>,
+    pub tty: bool,
+}
+
+/// One mount of a container, beside those that every container has.
+#[derive(Clone, Debug)]
+pub struct MountPlan {
+    pub source: MountSource,
+    /// Absolute, in the container.
+    pub target: Spanned<PathBuf>,
+    pub read_only: bool,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountSource {
+    /// A file or folder of the user's. It is opened beneath the sandbox and bound to `pinned`
+    /// before the container is made, so that a link put in its place later changes nothing.
+    Bind {
+        path: PathBuf,
+        create: bool,
+        pinned: PathBuf,
+    },
+    /// One of the plan's volumes.
+    Volume { path: PathBuf },
+    /// Options as tmpfs(5) and mount(8) have them; `size=` among them.
+    Tmpfs { options: Vec<String> },
+}
+
+/// A named volume: a folder, made where it is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumePlan {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// A container's own limits, below the pod's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsPlan {
+    pub memory: Option<ByteSize>,
+    pub cpus: Option<Cpus>,
+    /// None: unlimited, but for the pod's.
+    pub pids: Option<u64>,
+}
+
+/// How a container is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopPlan {
+    /// None: the image's, else SIGTERM.
+    pub signal: Option<Signal>,
+    pub grace: Duration,
+}
+
+/// The number of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal(pub i32);
+
+impl Signal {
+    pub const TERM: Self = Self(15);
+    pub const KILL: Self = Self(9);
+}

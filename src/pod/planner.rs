@@ -1,0 +1,378 @@
+//! Decides a pod: [`plan`] is where a project's services become containers.
+
+use std::time::Duration;
+
+use super::context::{PodContext, PortsRule};
+use super::hosts;
+use super::mounts::Mounts;
+use super::names::ContainerId;
+use super::order::StartOrder;
+use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, Signal, StopPlan};
+use super::verdict;
+use crate::compose::diagnostic::{Diagnostic, Severity};
+use crate::compose::model::{
+    ByteSize, Condition, DEFAULT_STOP_GRACE, NetworkMode, Project, Published, PullPolicy, Restart,
+    Service,
+};
+use crate::compose::source::{Span, Spanned};
+
+/// Docker's size of /dev/shm.
+const DEFAULT_SHM_SIZE: ByteSize = ByteSize(64 << 20);
+/// Processes and threads of a whole pod, and of a container whose service sets no `pids_limit`.
+const POD_PIDS: u64 = 4096;
+const CONTAINER_PIDS: u64 = 1024;
+/// gethostname(2): what Linux has room for.
+const HOSTNAME_MAX: usize = 63;
+
+/// A plan, and what its user should know of it.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub plan: PodPlan,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The plan of a project's pod, or everything that stands in its way.
+pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    if project.services.is_empty() {
+        let text = match project.disabled.as_slice() {
+            [] => "the Compose file has no services".to_owned(),
+            disabled => format!(
+                "no service is active: the profiles leave out {}",
+                disabled.join(", ")
+            ),
+        };
+        return Err(vec![Diagnostic::invalid(text)]);
+    }
+    pod_checks(project, &mut found);
+    let names = hosts::names(project);
+    let mut mounts = Mounts::new(project, context);
+    let mut containers = Vec::with_capacity(project.services.len());
+    for service in &project.services {
+        found.extend(verdict::check(service));
+        service_checks(service, context, &mut found);
+        containers.push(container(service, context, &names, &mut mounts, &mut found));
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|diagnostic| diagnostic.severity == Severity::Error);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let order = start_order(project);
+    let stop_grace = stop_grace(&order, &containers);
+    let archives = context
+        .archives
+        .iter()
+        .map(|path| Spanned::new(path.clone(), Span::default()));
+    let plan = PodPlan {
+        id: context.id.clone(),
+        task: context.task.clone(),
+        project: project.name.clone(),
+        sandbox: SandboxPlan {
+            id: ContainerId::pause(&context.id),
+            cgroup: context.cgroup_base.pod(&context.id),
+            network: context.network.clone(),
+            hostname: hostname_of(&context.task),
+            shm_size: shm_size(project),
+            pids_limit: POD_PIDS,
+        },
+        volumes: mounts.volumes,
+        containers,
+        order,
+        archives: project.pod.images.iter().cloned().chain(archives).collect(),
+        stop_grace,
+    };
+    Ok(Planned { plan, warnings })
+}
+
+/// What concerns the pod as a whole.
+fn pod_checks(project: &Project, found: &mut Vec<Diagnostic>) {
+    if let Some(share) = project.pod.share_pid.as_ref().filter(|share| !share.value) {
+        found.push(
+            Diagnostic::unsupported("x-pod.share_pid: false is not supported yet").at(share.span),
+        );
+    }
+    if let Some(main) = &project.pod.main
+        && project.service(&main.value).is_none()
+    {
+        let text = format!("x-pod.main: there is no active service \"{}\"", main.value);
+        found.push(Diagnostic::invalid(text).at(main.span));
+    }
+}
+
+/// Values of supported keys that are not supported yet themselves.
+fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagnostic>) {
+    let name = &service.name.value;
+    let mut not_yet = |what: String, span| {
+        found.push(
+            Diagnostic::unsupported(format!("services.{name}.{what} is not supported yet"))
+                .at(span),
+        );
+    };
+    if service.image.is_none() {
+        // The loader wants an image, a build or a provider.
+        let span = service
+            .build
+            .or(service.provider)
+            .unwrap_or(service.name.span);
+        not_yet(
+            "build without an image (nothing is built on an agent)".into(),
+            span,
+        );
+    }
+    for dependency in service
+        .depends_on
+        .iter()
+        .filter(|on| on.condition.value != Condition::Started)
+    {
+        let condition = match dependency.condition.value {
+            Condition::Started => "service_started",
+            Condition::Healthy => "service_healthy",
+            Condition::CompletedSuccessfully => "service_completed_successfully",
+        };
+        not_yet(
+            format!(
+                "depends_on.{}.condition: {condition}",
+                dependency.service.value
+            ),
+            dependency.condition.span,
+        );
+    }
+    if let Some(restart) = service
+        .restart
+        .as_ref()
+        .filter(|restart| restart.value != Restart::No)
+    {
+        not_yet("restart: any policy but \"no\"".into(), restart.span);
+    }
+    if service.replicas.value != 1 {
+        not_yet(
+            "scale: more or less than one container".into(),
+            service.replicas.span,
+        );
+    }
+    if let Some(policy) = &service.pull_policy
+        && !matches!(policy.value, PullPolicy::Never | PullPolicy::Missing)
+    {
+        not_yet(
+            "pull_policy: any but \"never\" and \"missing\"".into(),
+            policy.span,
+        );
+    }
+    if let Some(privileged) = service
+        .privileged
+        .as_ref()
+        .filter(|privileged| privileged.value)
+    {
+        not_yet("privileged".into(), privileged.span);
+    }
+    if let Some(share) = service.pod.share_pid.as_ref().filter(|share| !share.value) {
+        not_yet("x-pod.share_pid: false".into(), share.span);
+    }
+    if let Some(mode) = &service.network_mode
+        // What a pod is already: all services in one network.
+        && !matches!(mode.value, NetworkMode::Bridge | NetworkMode::Service(_))
+    {
+        not_yet(
+            "network_mode: any but \"bridge\" and \"service:…\"".into(),
+            mode.span,
+        );
+    }
+    if let Some(signal) = &service.stop_signal
+        && Signal::parse(&signal.value).is_none()
+    {
+        let text = format!(
+            "services.{name}.stop_signal: there is no signal \"{}\"",
+            signal.value
+        );
+        found.push(
+            Diagnostic::invalid(text)
+                .at(signal.span)
+                .help("a name as SIGTERM, or a number from 1 to 64"),
+        );
+    }
+    port_checks(service, &context.ports, found);
+}
+
+fn port_checks(service: &Service, rule: &PortsRule, found: &mut Vec<Diagnostic>) {
+    let name = &service.name.value;
+    for port in &service.ports {
+        match rule {
+            PortsRule::Reachable => {}
+            PortsRule::Refused => found.push(
+                Diagnostic::unsupported(format!(
+                    "services.{name}.ports: publishing ports from a network of the pod's own comes later"
+                ))
+                .at(port.span)
+                .help("leave ports out, or ask the operator for [network] mode = \"host\""),
+            ),
+            PortsRule::NotPublished => found.push(
+                Diagnostic::warning(format!("services.{name}.ports: port {} is not published yet", port.target))
+                    .at(port.span),
+            ),
+            PortsRule::Offered(offer) => {
+                let wanted = match port.published {
+                    // In the host's network the container listens on the host's port itself.
+                    Published::Any | Published::Range(..) => port.target,
+                    Published::Port(published) => published,
+                };
+                if wanted != port.target {
+                    found.push(
+                        Diagnostic::invalid(format!(
+                            "services.{name}.ports: in the host's network port {} can't be published as {wanted}",
+                            port.target
+                        ))
+                        .at(port.span),
+                    );
+                } else if !offer.iter().any(|range| range.contains(&wanted)) {
+                    found.push(
+                        Diagnostic::error(
+                            crate::compose::diagnostic::Kind::Forbidden,
+                            format!("services.{name}.ports: port {wanted} is not among the ports offered to the task"),
+                        )
+                        .at(port.span),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn container(
+    service: &Service,
+    context: &PodContext,
+    names: &[String],
+    mounts: &mut Mounts<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> ContainerPlan {
+    let name = &service.name.value;
+    let hostname = service
+        .hostname
+        .as_ref()
+        .map_or_else(|| hostname_of(&context.task), |name| name.value.clone());
+    ContainerPlan {
+        service: service.name.clone(),
+        id: ContainerId::service(&context.task, &context.id, name),
+        cgroup: context.cgroup_base.pod(&context.id).service(name),
+        image: service
+            .image
+            .clone()
+            .unwrap_or_else(|| Spanned::new(String::new(), service.name.span)),
+        process: ProcessPlan {
+            entrypoint: service.entrypoint.as_ref().map(|words| words.value.clone()),
+            command: service.command.as_ref().map(|words| words.value.clone()),
+            environment: service
+                .environment
+                .iter()
+                .map(|(name, value)| (name.value.clone(), value.clone()))
+                .collect(),
+            task_environment: context.environment.clone(),
+            working_dir: service.working_dir.as_ref().map(|dir| dir.value.clone()),
+            user: service.user.clone(),
+            tty: service.tty.as_ref().is_some_and(|tty| tty.value),
+        },
+        hosts: hosts::entries(service, names, &hostname, found),
+        hostname,
+        mounts: mounts.of(service, found),
+        read_only: service
+            .read_only
+            .as_ref()
+            .is_some_and(|read_only| read_only.value),
+        limits: LimitsPlan {
+            memory: service
+                .mem_limit
+                .as_ref()
+                .map(|limit| limit.value)
+                .filter(|limit| limit.0 > 0),
+            cpus: service
+                .cpus
+                .as_ref()
+                .map(|cpus| cpus.value)
+                .filter(|cpus| cpus.nanos > 0),
+            pids: match &service.pids_limit {
+                None => Some(CONTAINER_PIDS),
+                // 0 and -1 are Compose's words for unlimited.
+                Some(limit) => u64::try_from(limit.value).ok().filter(|&limit| limit > 0),
+            },
+        },
+        stop: StopPlan {
+            signal: service
+                .stop_signal
+                .as_ref()
+                .and_then(|signal| Signal::parse(&signal.value)),
+            grace: service
+                .stop_grace_period
+                .as_ref()
+                .map_or(DEFAULT_STOP_GRACE, |grace| grace.value),
+        },
+        labels: service
+            .labels
+            .iter()
+            .map(|(key, value)| (key.value.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+fn start_order(project: &Project) -> StartOrder {
+    let index = |name: &str| {
+        project
+            .services
+            .iter()
+            .position(|service| service.name.value == name)
+    };
+    let dependencies: Vec<Vec<usize>> = project
+        .services
+        .iter()
+        .map(|service| {
+            service
+                .depends_on
+                .iter()
+                .filter_map(|on| index(&on.service.value))
+                .collect()
+        })
+        .collect();
+    StartOrder::of(&dependencies)
+}
+
+fn stop_grace(order: &StartOrder, containers: &[ContainerPlan]) -> Duration {
+    let longest = |level: &Vec<usize>| {
+        level
+            .iter()
+            .map(|&i| containers[i].stop.grace)
+            .max()
+            .unwrap_or_default()
+    };
+    order
+        .levels
+        .iter()
+        .map(longest)
+        .fold(Duration::ZERO, Duration::saturating_add)
+}
+
+/// One shm for all: as large as the largest that any service asks for.
+fn shm_size(project: &Project) -> ByteSize {
+    let asked = project
+        .services
+        .iter()
+        .filter_map(|service| service.shm_size.as_ref())
+        .map(|size| size.value)
+        .max();
+    asked.filter(|size| size.0 > 0).unwrap_or(DEFAULT_SHM_SIZE)
+}
+
+/// A host name that shows the task: what no host name may hold is made a hyphen.
+fn hostname_of(task: &str) -> String {
+    let kept = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '.' {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let name: String = task.chars().map(kept).take(HOSTNAME_MAX).collect();
+    match name.trim_matches(['-', '.']) {
+        "" => "pod".to_owned(),
+        name => name.to_owned(),
+    }
+}

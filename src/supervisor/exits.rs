@@ -1,0 +1,126 @@
+//! The ends of containers, as containerd tells of them: one stream of events for all pods.
+//!
+//! Events are hints. Whenever the stream is new, every listener is told to look for itself, so that
+//! an exit is never missed and a broken stream is never taken for one.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, warn};
+
+use crate::containerd::{Client, Event, RpcError, TaskExit, Topic};
+
+/// More exits at once than this, and a listener is told to look for itself.
+const QUEUE: usize = 1024;
+/// Between two tries to subscribe again.
+const RETRY: Duration = Duration::from_millis(250);
+/// How long containerd may be gone before pods are given up.
+const LOST_AFTER: Duration = Duration::from_mins(2);
+
+/// What a listener is told.
+#[derive(Clone, Debug)]
+pub(super) enum ExitNews {
+    /// A container's first process has ended; of any pod.
+    Exited(TaskExit),
+    /// Something may have been missed: look at each container.
+    LookAgain,
+    /// containerd has not answered for two minutes.
+    Lost,
+}
+
+/// Follows containerd's events for as long as it lives.
+#[derive(Debug)]
+pub(super) struct ExitWatcher {
+    news: broadcast::Sender<ExitNews>,
+    follower: JoinHandle<()>,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+/// One pod's ear.
+#[derive(Debug)]
+pub(super) struct Exits {
+    news: broadcast::Receiver<ExitNews>,
+}
+
+impl ExitWatcher {
+    /// Subscribes. What happens after this has returned is told.
+    pub(super) async fn start(client: Client) -> Result<Self, RpcError> {
+        let stream = client.events().subscribe(&[Topic::TaskExit]).await?;
+        let (news, _) = broadcast::channel(QUEUE);
+        let stop = CancellationToken::new();
+        let follow = follow(client, stream, news.clone());
+        let stopped = stop.clone();
+        let follower = tokio::spawn(async move {
+            tokio::select! {
+                () = follow => {}
+                () = stopped.cancelled() => {}
+            }
+        });
+        Ok(Self { news, follower, _stop_on_drop: stop.clone().drop_guard(), stop })
+    }
+
+    pub(super) fn listen(&self) -> Exits {
+        Exits { news: self.news.subscribe() }
+    }
+
+    /// Ends the stream.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.follower.await {
+            warn!(%error, "the follower of containerd's events did not end well");
+        }
+    }
+}
+
+impl Exits {
+    /// The next news, however long it takes.
+    pub(super) async fn next(&mut self) -> ExitNews {
+        match self.news.recv().await {
+            Ok(news) => news,
+            Err(broadcast::error::RecvError::Lagged(_)) => ExitNews::LookAgain,
+            // The watcher is gone, and with it whoever could tell.
+            Err(broadcast::error::RecvError::Closed) => ExitNews::Lost,
+        }
+    }
+}
+
+/// A pod that nobody listens for is no error: sends may fail.
+async fn follow(client: Client, stream: crate::containerd::EventStream, news: broadcast::Sender<ExitNews>) {
+    let mut stream = Some(stream);
+    let mut lost_since: Option<Instant> = None;
+    loop {
+        if let Some(events) = &mut stream {
+            match events.next().await {
+                Ok(Event::TaskExit(exit)) if exit.exec.is_none() => {
+                    let _ = news.send(ExitNews::Exited(exit));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(%error, "containerd's events have stopped; asking again");
+                    stream = None;
+                    lost_since = Some(Instant::now());
+                }
+            }
+            continue;
+        }
+        match client.events().subscribe(&[Topic::TaskExit]).await {
+            Ok(events) => {
+                stream = Some(events);
+                lost_since = None;
+                let _ = news.send(ExitNews::LookAgain);
+            }
+            Err(error) => {
+                debug!(%error, "containerd does not answer yet");
+                if lost_since.is_some_and(|since| since.elapsed() > LOST_AFTER) {
+                    lost_since = None;
+                    let _ = news.send(ExitNews::Lost);
+                }
+                sleep(RETRY).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! Files opened beneath a folder whose content others may write, so that no name leads out of it.
+//!
+//! A task's sandbox is its user's: a name in it may be a link to `/etc/shadow`, a device, a FIFO
+//! that nobody writes to, or may become one between a check and its use. So a name is resolved by
+//! the kernel (openat2(2)), once; what was found is looked at through its descriptor, and opened
+//! for reading or writing only then.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
+
+/// Why a name could not be opened. Each names the path as it was given.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{} leads out of {}", path.display(), folder.display())]
+    Outside { path: PathBuf, folder: PathBuf },
+    #[error("{} is or goes through a symbolic link", path.display())]
+    Symlink { path: PathBuf },
+    #[error("{} is {kind}, not a regular file", path.display())]
+    NotRegular { path: PathBuf, kind: Kind },
+    #[error("{} is not a folder", path.display())]
+    NotFolder { path: PathBuf },
+    #[error("{} has {links} names (hard links), and may be someone else's file", path.display())]
+    HardLinked { path: PathBuf, links: u64 },
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+    #[error("cannot open {}", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Whether the name does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    File,
+    Folder,
+    Fifo,
+    Socket,
+    Device,
+    Symlink,
+}
+
+impl Kind {
+    fn of(stat: &FileStat) -> Self {
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => Self::File,
+            SFlag::S_IFDIR => Self::Folder,
+            SFlag::S_IFIFO => Self::Fifo,
+            SFlag::S_IFSOCK => Self::Socket,
+            SFlag::S_IFLNK => Self::Symlink,
+            _ => Self::Device,
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Folder => "a folder",
+            Self::Fifo => "a FIFO",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+            Self::Symlink => "a symbolic link",
+        })
+    }
+}
+
+/// How a name is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resolution {
+    /// Nothing leads out, and no links at all.
+    NoLinks,
+    /// Links are followed as in a chroot: the folder is their root.
+    AsRoot,
+}
+
+/// A folder that names are resolved beneath.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+    resolution: Resolution,
+}
+
+/// Something beneath a [`Folder`], found but not opened: it can be looked at and bound to
+/// another place, not read.
+#[derive(Debug)]
+pub struct Entry {
+    fd: OwnedFd,
+    path: PathBuf,
+    stat: FileStat,
+}
+
+impl Folder {
+    /// Opens a folder whose own path is trusted. Links beneath it are refused.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::with(path, Resolution::NoLinks)
+    }
+
+    /// Opens the root of an image: links beneath it are followed as in a chroot, since images are
+    /// full of them (`/bin` is one).
+    pub fn open_root(path: &Path) -> Result<Self, Error> {
+        Self::with(path, Resolution::AsRoot)
+    }
+
+    fn with(path: &Path, resolution: Resolution) -> Result<Self, Error> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlag::O_PATH | OFlag::O_DIRECTORY).bits())
+            .open(path);
+        match file {
+            Ok(file) => Ok(Self {
+                fd: file.into(),
+                path: path.to_owned(),
+                resolution,
+            }),
+            Err(source) => Err(Error::Open {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Finds what `path` stands for. An absolute path must be below this folder's own; within an
+    /// image's root it is taken from there.
+    pub fn entry(&self, path: &Path) -> Result<Entry, Error> {
+        let fd = self.resolve(path, OFlag::O_PATH, Mode::empty())?;
+        let stat = fstat(&fd).map_err(|errno| self.error(path, errno))?;
+        Ok(Entry {
+            fd,
+            path: path.to_owned(),
+            stat,
+        })
+    }
+
+    /// Opens a folder beneath this one.
+    pub fn folder(&self, path: &Path) -> Result<Self, Error> {
+        let fd = self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?;
+        Ok(Self {
+            fd,
+            path: self.path.join(path),
+            resolution: self.resolution,
+        })
+    }
+
+    /// Opens a regular file with one name for reading.
+    pub fn file(&self, path: &Path) -> Result<File, Error> {
+        self.entry(path)?.file(OpenOptions::new().read(true))
+    }
+
+    /// Reads a regular file with one name, of `limit` bytes at most.
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+        let file = self.file(path)?;
+        let mut content = Vec::new();
+        // The size that fstat tells may be wrong by the time of reading: so count.
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|source| Error::Open {
+                path: path.to_owned(),
+                source,
+            })?;
+        if content.len() as u64 > limit {
+            return Err(Error::TooLarge {
+                path: path.to_owned(),
+                limit,
+            });
+        }
+        Ok(content)
+    }
+
+    /// Makes a file, or empties the one that is there, and opens it for writing.
+    pub fn create(&self, path: &Path, mode: u32) -> Result<File, Error> {
+        self.make(path, mode, OpenOptions::new().write(true).truncate(true))
+    }
+
+    /// Makes a file where there is none, and opens it for writing at its end.
+    pub fn append(&self, path: &Path, mode: u32) -> Result<File, Error> {
+        self.make(path, mode, OpenOptions::new().append(true))
+    }
+
+    fn make(&self, path: &Path, mode: u32, existing: &OpenOptions) -> Result<File, Error> {
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_APPEND;
+        match self.resolve(path, flags, Mode::from_bits_truncate(mode)) {
+            Ok(fd) => Ok(fd.into()),
+            Err(Error::Open { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                self.entry(path)?.file(existing)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a folder and those it is in, where they are missing, and opens it.
+    pub fn create_folder(&self, path: &Path, mode: u32) -> Result<Self, Error> {
+        let mut current = self.folder(Path::new("."))?;
+        for component in self.beneath(path)?.components() {
+            let name = match component {
+                Component::Normal(name) => Path::new(name),
+                Component::CurDir => continue,
+                _ => return Err(self.error(path, Errno::EXDEV)),
+            };
+            let next = match current.folder(name) {
+                Err(error) if error.is_not_found() => {
+                    match mkdirat(&current.fd, name, Mode::from_bits_truncate(mode)) {
+                        Ok(()) | Err(Errno::EEXIST) => current.folder(name),
+                        Err(errno) => Err(self.error(path, errno)),
+                    }
+                }
+                found => found,
+            };
+            current = next.map_err(|error| error.at(path))?;
+        }
+        current.path = self.path.join(path);
+        Ok(current)
+    }
+
+    fn beneath<'a>(&self, path: &'a Path) -> Result<&'a Path, Error> {
+        match self.resolution {
+            Resolution::NoLinks if path.is_absolute() => path
+                .strip_prefix(&self.path)
+                .map_err(|_| self.error(path, Errno::EXDEV)),
+            _ => Ok(path),
+        }
+        .map(|rest| {
+            if rest.as_os_str().is_empty() {
+                Path::new(OsStr::new("."))
+            } else {
+                rest
+            }
+        })
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd, Error> {
+        let resolve = ResolveFlag::RESOLVE_NO_MAGICLINKS
+            | match self.resolution {
+                Resolution::NoLinks => {
+                    ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS
+                }
+                Resolution::AsRoot => ResolveFlag::RESOLVE_IN_ROOT,
+            };
+        let beneath = self.beneath(path)?;
+        let how = OpenHow::new()
+            .flags(flags | OFlag::O_CLOEXEC)
+            .mode(mode)
+            .resolve(resolve);
+        // With `..` in the path the kernel gives up when something was renamed meanwhile, and
+        // asks to be called again. A user who does nothing but rename must not keep us here.
+        let mut tries = 0..64;
+        loop {
+            match openat2(&self.fd, beneath, how) {
+                Err(Errno::EAGAIN | Errno::EINTR) if tries.next().is_some() => {}
+                result => return result.map_err(|errno| self.error(path, errno)),
+            }
+        }
+    }
+
+    fn error(&self, path: &Path, errno: Errno) -> Error {
+        let path = path.to_owned();
+        match errno {
+            Errno::EXDEV => Error::Outside {
+                path,
+                folder: self.path.clone(),
+            },
+            Errno::ELOOP => Error::Symlink { path },
+            Errno::ENOTDIR => Error::NotFolder { path },
+            errno => Error::Open {
+                path,
+                source: errno.into(),
+            },
+        }
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Entry {
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.stat)
+    }
+
+    /// User and group that own it.
+    pub fn owner(&self) -> (u32, u32) {
+        (self.stat.st_uid, self.stat.st_gid)
+    }
+
+    /// Permission bits, with those for set-user-id and the like.
+    pub fn mode(&self) -> u32 {
+        self.stat.st_mode & 0o7777
+    }
+
+    /// Opens it as a regular file with one name. `how` must not create: it is there.
+    fn file(&self, how: &OpenOptions) -> Result<File, Error> {
+        let kind = self.kind();
+        if kind != Kind::File {
+            return Err(Error::NotRegular {
+                path: self.path.clone(),
+                kind,
+            });
+        }
+        #[allow(clippy::useless_conversion, reason = "a u32 on some architectures")]
+        let links = u64::from(self.stat.st_nlink);
+        if links > 1 {
+            return Err(Error::HardLinked {
+                path: self.path.clone(),
+                links,
+            });
+        }
+        // The way back from a descriptor that only names a file to one that opens it. It can't
+        // become another file on the way.
+        how.open(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
+            .map_err(|source| Error::Open {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
+
+impl AsFd for Entry {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Error {
+    /// The same about the whole path, where a part of it was tried.
+    fn at(mut self, whole: &Path) -> Self {
+        let (Self::Outside { path, .. }
+        | Self::Symlink { path }
+        | Self::NotRegular { path, .. }
+        | Self::NotFolder { path }
+        | Self::HardLinked { path, .. }
+        | Self::TooLarge { path, .. }
+        | Self::Open { path, .. }) = &mut self;
+        whole.clone_into(path);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn sandbox() -> (tempfile::TempDir, Folder) {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("sandbox");
+        fs::create_dir_all(path.join("conf")).unwrap();
+        fs::write(outer.path().join("secret"), "root's").unwrap();
+        fs::write(path.join("conf/env"), "A=1\n").unwrap();
+        let folder = Folder::open(&path).unwrap();
+        (outer, folder)
+    }
+
+    fn read(folder: &Folder, path: &str) -> Result<Vec<u8>, Error> {
+        folder.read(Path::new(path), 100)
+    }
+
+    #[test]
+    fn a_file_beneath_is_read_by_relative_and_absolute_path() {
+        let (_outer, folder) = sandbox();
+        assert_eq!(read(&folder, "conf/env").unwrap(), b"A=1\n");
+        assert_eq!(read(&folder, "conf/../conf/env").unwrap(), b"A=1\n");
+        let absolute = folder.path().join("conf/env");
+        assert_eq!(folder.read(&absolute, 4).unwrap(), b"A=1\n");
+    }
+
+    #[test]
+    fn what_leads_out_is_refused() {
+        let (_outer, folder) = sandbox();
+        for path in ["../secret", "conf/../../secret", "/etc/passwd"] {
+            let error = read(&folder, path).unwrap_err();
+            assert!(matches!(error, Error::Outside { .. }), "{error:?}");
+        }
+        let error = folder.create_folder(Path::new("../new"), 0o755);
+        assert!(matches!(error, Err(Error::Outside { .. })));
+    }
+
+    #[test]
+    fn a_link_is_refused_wherever_it_points() {
+        let (_outer, folder) = sandbox();
+        symlink("conf/env", folder.path().join("inside")).unwrap();
+        symlink("..", folder.path().join("up")).unwrap();
+        symlink("/proc/self/environ", folder.path().join("magic")).unwrap();
+        for path in ["inside", "up/secret", "magic"] {
+            let error = read(&folder, path).unwrap_err();
+            assert!(matches!(error, Error::Symlink { .. }), "{error:?}");
+            let error = folder.create(Path::new(path), 0o644).unwrap_err();
+            assert!(matches!(error, Error::Symlink { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_with_one_name_are_read() {
+        let (_outer, folder) = sandbox();
+        nix::unistd::mkfifo(&folder.path().join("fifo"), Mode::S_IRUSR).unwrap();
+        fs::hard_link(folder.path().join("conf/env"), folder.path().join("twin")).unwrap();
+        let messages: Vec<String> = ["fifo", "conf", "twin", "conf/env/deeper"]
+            .map(|path| read(&folder, path).unwrap_err().to_string())
+            .into();
+        assert_eq!(
+            messages,
+            [
+                "fifo is a FIFO, not a regular file",
+                "conf is a folder, not a regular file",
+                "twin has 2 names (hard links), and may be someone else's file",
+                "conf/env/deeper is not a folder",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_the_limit() {
+        let (_outer, folder) = sandbox();
+        let path = Path::new("conf/env");
+        assert!(folder.read(path, 4).is_ok());
+        let error = folder.read(path, 3).unwrap_err();
+        assert_eq!(error.to_string(), "conf/env is larger than 3 bytes");
+    }
+
+    #[test]
+    fn files_and_folders_are_made_beneath() {
+        let (_outer, folder) = sandbox();
+        let logs = folder.create_folder(Path::new("a/b"), 0o755).unwrap();
+        assert_eq!(logs.path(), folder.path().join("a/b"));
+        for text in ["long text\n", "short\n"] {
+            let mut file = logs.create(Path::new("x"), 0o644).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        logs.append(Path::new("x"), 0o644)
+            .unwrap()
+            .write_all(b"more\n")
+            .unwrap();
+        assert_eq!(read(&folder, "a/b/x").unwrap(), b"short\nmore\n");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart() {
+        let (_outer, folder) = sandbox();
+        assert!(read(&folder, "none").unwrap_err().is_not_found());
+        assert!(!read(&folder, "../none").unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn an_image_root_follows_links_within_itself() {
+        let (outer, _folder) = sandbox();
+        let root = outer.path().join("sandbox");
+        symlink("/conf", root.join("etc")).unwrap();
+        symlink("/../../secret", root.join("escape")).unwrap();
+        let root = Folder::open_root(&root).unwrap();
+        assert_eq!(read(&root, "/etc/env").unwrap(), b"A=1\n");
+        assert!(read(&root, "/escape").unwrap_err().is_not_found());
+    }
+}

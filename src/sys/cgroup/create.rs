@@ -1,0 +1,182 @@
+//! Cgroups made before a runtime nests containers in them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::{Error, Hierarchies, Hierarchy, Version, below_root};
+
+/// The controllers that containers are limited and accounted with. The others of version 2
+/// (hugetlb, rdma, misc) stay off: a runtime turns on what it needs.
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+impl Hierarchies {
+    /// Makes a pod's cgroup and its `leaves` (full paths too) in every hierarchy, and limits the
+    /// number of processes in it where the pids controller is.
+    ///
+    /// What exists is taken as it is. After an error a part may have been made;
+    /// [`Hierarchies::remove`] takes that away.
+    pub fn create_pod(&self, pod: &str, leaves: &[&str], pids: Option<u64>) -> Result<(), Error> {
+        self.create(pod)?;
+        if let Some(pids) = pids {
+            self.limit_pids(pod, pids)?;
+        }
+        leaves.iter().try_for_each(|leaf| self.create(leaf))
+    }
+
+    /// Makes a cgroup, and those it is in, in every hierarchy.
+    pub fn create(&self, path: &str) -> Result<(), Error> {
+        let below = below_root(path)?;
+        self.iter()
+            .try_for_each(|hierarchy| create_in(hierarchy, below))
+    }
+
+    /// How many processes may be in a cgroup. Does nothing without the pids controller.
+    pub fn limit_pids(&self, path: &str, pids: u64) -> Result<(), Error> {
+        let below = below_root(path)?;
+        let Some(hierarchy) = self.with("pids") else {
+            return Ok(());
+        };
+        let file = hierarchy.directory(below).join("pids.max");
+        if hierarchy.version == Version::V2 && !file.exists() {
+            return Ok(());
+        }
+        write(&file, &pids.to_string())
+    }
+
+    /// Moves every process of this process's own version 2 cgroup into its child `leaf`: only a
+    /// cgroup without processes may hand controllers on (cgroups(7), "no internal processes").
+    ///
+    /// For hosts with version 2 alone; [`Hierarchies::base`] goes on telling the path from before,
+    /// below which one may nest now.
+    pub fn step_into_leaf(&self, leaf: &str) -> Result<(), Error> {
+        let Some(unified) = self.unified() else {
+            return Ok(());
+        };
+        let own = unified.directory(below_root(&unified.own)?);
+        let target = own.join(below_root(&format!("/{leaf}"))?);
+        make(&target)?;
+        let procs = own.join("cgroup.procs");
+        let pids = fs::read_to_string(&procs).map_err(|e| Error::file("read", &procs, e))?;
+        for pid in pids.lines() {
+            match fs::write(target.join("cgroup.procs"), pid) {
+                // The process has ended meanwhile.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
+                result => result.map_err(|e| Error::file("move a process to", &target, e))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn create_in(hierarchy: &Hierarchy, below: &str) -> Result<(), Error> {
+    let mut directory = hierarchy.mount.clone();
+    for segment in below.split('/') {
+        if hierarchy.version == Version::V2 {
+            hand_controllers_on(&directory)?;
+        }
+        let parent = directory.clone();
+        directory.push(segment);
+        make(&directory)?;
+        if hierarchy.controllers.iter().any(|name| name == "cpuset") {
+            inherit_cpuset(&parent, &directory)?;
+        }
+    }
+    Ok(())
+}
+
+fn make(directory: &Path) -> Result<(), Error> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map_err(|source| Error::file("create", directory, source)),
+    }
+}
+
+/// A new cpuset of version 1 has no cpus and no memory nodes, and no process can be put into it
+/// (ENOSPC) until it and all above it have some. `/mesos` itself may be such a one.
+fn inherit_cpuset(parent: &Path, child: &Path) -> Result<(), Error> {
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let own = fs::read_to_string(child.join(name)).unwrap_or_default();
+        if own.trim().is_empty() {
+            let file = parent.join(name);
+            let inherited =
+                fs::read_to_string(&file).map_err(|source| Error::file("read", file, source))?;
+            write(&child.join(name), inherited.trim())?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the children of a version 2 cgroup use the controllers that it has itself.
+fn hand_controllers_on(directory: &Path) -> Result<(), Error> {
+    let available = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
+    let file = directory.join("cgroup.subtree_control");
+    let handed_on = fs::read_to_string(&file).unwrap_or_default();
+    let missing: Vec<String> = available
+        .split_whitespace()
+        .filter(|name| CONTROLLERS.contains(name))
+        .filter(|name| !handed_on.split_whitespace().any(|on| on == *name))
+        .map(|name| format!("+{name}"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    write(&file, &missing.join(" "))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    fs::write(file, text).map_err(|source| Error::file("write", file, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Host;
+
+    #[test]
+    fn a_pod_is_made_in_every_hierarchy() {
+        let host = Host::new(&[("pids", "/"), ("freezer", "/mesos/c"), ("", "/")]);
+        host.hierarchies()
+            .create_pod("/mesos/c/pod-1", &["/mesos/c/pod-1/shim"], Some(40))
+            .unwrap();
+        for controllers in ["pids", "freezer", ""] {
+            assert!(host.path(controllers, "/mesos/c/pod-1/shim").is_dir());
+        }
+        assert_eq!(host.read("pids", "/mesos/c/pod-1/pids.max"), "40");
+    }
+
+    #[test]
+    fn a_cpuset_is_filled_from_the_top_down() {
+        let host = Host::new(&[("cpuset", "/")]);
+        host.write("cpuset", "cpuset.cpus", "0-3\n");
+        host.write("cpuset", "cpuset.mems", "0\n");
+        host.write("cpuset", "mesos/cpuset.cpus", "1-2\n");
+        host.hierarchies().create("/mesos/c/pod-1").unwrap();
+        assert_eq!(host.read("cpuset", "mesos/cpuset.mems"), "0");
+        assert_eq!(host.read("cpuset", "mesos/c/pod-1/cpuset.cpus"), "1-2");
+        assert_eq!(host.read("cpuset", "mesos/c/pod-1/cpuset.mems"), "0");
+    }
+
+    #[test]
+    fn version_2_hands_the_missing_controllers_on() {
+        let host = Host::new(&[("", "/")]);
+        host.write("", "cgroup.controllers", "cpu memory pids hugetlb\n");
+        host.write("", "cgroup.subtree_control", "cpu\n");
+        host.hierarchies().create("/pods").unwrap();
+        assert_eq!(host.read("", "cgroup.subtree_control"), "+memory +pids");
+    }
+
+    #[test]
+    fn own_processes_step_into_a_leaf() {
+        let host = Host::new(&[("", "/session")]);
+        host.write("", "session/cgroup.procs", "12\n");
+        host.hierarchies().step_into_leaf("executor").unwrap();
+        assert_eq!(host.read("", "session/executor/cgroup.procs"), "12");
+    }
+
+    #[test]
+    fn a_path_that_climbs_makes_nothing() {
+        let host = Host::new(&[("pids", "/")]);
+        assert!(host.hierarchies().create("/a/../b").is_err());
+        assert!(!host.path("pids", "/a").exists());
+    }
+}
