@@ -4,7 +4,8 @@
 //! or a tar, and what `docker save` writes, plain or compressed. Some are broken on purpose.
 //! See the OCI image layout and image configuration specifications.
 
-use std::fs::{self, File};
+use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -336,17 +337,25 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").expect("a string takes all that is written");
+    }
+    text
 }
 
-/// An archive that Mesos' fetcher unpacks: a link, as a hostile task would bring it.
+/// A tar of no image, with one empty folder in it.
+pub(crate) fn archive_with_folder(path: &Path, name: &str) {
+    write_tar(path, |tar| tar.folder(name, 0o755));
+}
+
+/// A tar of no image, with one link in it, as a hostile task would bring it.
 pub(crate) fn archive_with_link(path: &Path, name: &str, target: &str) {
+    write_tar(path, |tar| tar.link(name, target));
+}
+
+fn write_tar(path: &Path, fill: impl FnOnce(&mut Tar)) {
     let mut tar = Tar::new();
-    tar.link(name, target);
-    File::create(path)
-        .and_then(|mut file| file.write_all(&tar.finish()))
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fill(&mut tar);
+    fs::write(path, tar.finish()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }

@@ -10,11 +10,26 @@
     reason = "a program for people at a terminal, which must end when they say so"
 )]
 
+mod agent_restart;
+mod app;
+mod cleanup;
+mod executor_crash;
 mod image_archive;
+mod images;
+mod isolation;
+mod kill_during_launch;
 mod lab;
+mod lifecycle;
+mod logs;
+mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod placement;
+mod refusals;
+mod runtimes;
+mod services;
 mod trial;
+mod up;
 mod wait;
 
 use std::process::{self, ExitCode};
@@ -30,9 +45,24 @@ use trial::{SharedLab, Test};
 
 /// The themes, a module each.
 fn tests() -> Vec<Test> {
-    let mut all = Vec::new();
-    all.extend(oracle_sees::tests());
-    all
+    let themes = [
+        oracle_sees::tests(),
+        lifecycle::tests(),
+        placement::tests(),
+        namespaces::tests(),
+        isolation::tests(),
+        agent_restart::tests(),
+        executor_crash::tests(),
+        kill_during_launch::tests(),
+        refusals::tests(),
+        logs::tests(),
+        images::tests(),
+        services::tests(),
+        runtimes::tests(),
+        up::tests(),
+        cleanup::tests(),
+    ];
+    themes.into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {

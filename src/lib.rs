@@ -9,9 +9,16 @@
 //! `compose`, `policy`, `pod`, `oci` and [`resources`] are pure: no async, no clock, no file but
 //! through a trait that is handed in. Only [`sys`] may hold unsafe code.
 
-pub mod cli;
 pub mod compose;
 pub mod resources;
+
+#[cfg(feature = "executor")]
+pub mod cli;
+/// The part of the command line that both programs have.
+#[cfg(not(feature = "executor"))]
+pub mod cli {
+    pub mod project;
+}
 
 #[cfg(feature = "executor")]
 pub mod containerd;

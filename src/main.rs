@@ -1,12 +1,7 @@
-//! The program `compose-executor`.
+//! The program `compose-executor`: see [`compose_executor::cli`].
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use compose_executor::cli::{self, Cli};
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let environment = std::env::vars().collect();
-    cli::run(&cli, environment)
+    compose_executor::cli::main(std::env::args_os().collect(), std::env::vars_os().collect())
 }

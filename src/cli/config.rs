@@ -1,16 +1,20 @@
 //! `config`: a project as it is understood, in normal form.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write as _};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use sha2::{Digest as _, Sha256};
 
-use super::project::{ProjectFlags, color, report, write_stderr};
+use super::Environment;
+use super::exit::{self, CommandError};
+use super::project::ProjectFlags;
+use crate::compose::diagnostic::Diagnostic;
+use crate::compose::source::SourceMap;
 use crate::compose::{
-    DiskFiles, LoadError, LoadOptions, Loaded, Map, Node, Value, load, load_model, to_json, to_yaml,
+    DiskFiles, LoadOptions, Loaded, Map, Node, Value, load, load_model, render, to_json, to_yaml,
 };
 
 /// The flags of `config`.
@@ -62,15 +66,11 @@ pub enum Format {
     Json,
 }
 
-/// Why nothing could be printed.
+/// Why nothing could be printed, beside the files themselves.
 #[derive(Debug, thiserror::Error)]
 enum ConfigError {
-    #[error(transparent)]
-    Load(#[from] Box<LoadError>),
-    #[error("there is no service {0}")]
+    #[error("there is no active service {0}")]
     NoSuchService(String),
-    #[error("cannot tell the current folder")]
-    WorkingDir(#[source] io::Error),
     #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
@@ -79,59 +79,57 @@ enum ConfigError {
     },
 }
 
-/// Runs the command: 0, 1 if it fails for a reason of the machine's, 3 if the files are refused.
-pub fn run(
+pub(super) fn run(
     args: &ConfigArgs,
-    flags: &ProjectFlags,
-    environment: BTreeMap<String, String>,
-) -> ExitCode {
-    let color = color(&environment);
-    match text(args, flags, environment).and_then(|text| write(args, &text)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(ConfigError::Load(error)) => {
-            write_stderr(&error.render(color));
-            ExitCode::from(3)
-        }
-        Err(error) => {
-            let mut message = format!("error: {error}");
-            if let Some(cause) = std::error::Error::source(&error) {
-                message.push_str(&format!(": {cause}"));
-            }
-            write_stderr(&format!("{message}\n"));
-            ExitCode::from(1)
-        }
+    project: &ProjectFlags,
+    environment: &Environment,
+) -> Result<u8, CommandError> {
+    let options = project.load_options(environment.texts());
+    let options = options.map_err(CommandError::failed)?;
+    let text = text(args, options)?;
+    if args.quiet {
+        return Ok(exit::SUCCESS);
     }
+    match &args.output {
+        None => exit::print(&text)?,
+        Some(path) => std::fs::write(path, text).map_err(|source| {
+            let path = path.clone();
+            CommandError::failed(ConfigError::Write { path, source })
+        })?,
+    }
+    Ok(exit::SUCCESS)
 }
 
-fn text(
-    args: &ConfigArgs,
-    flags: &ProjectFlags,
-    environment: BTreeMap<String, String>,
-) -> Result<String, ConfigError> {
-    let working_dir = current_dir(&environment)?;
-    let mut options = flags.options(working_dir, environment);
+fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandError> {
     options.normalize = !args.no_normalize;
     options.interpolate = !args.no_interpolate;
+    options.selected.clone_from(&args.selected);
     let files = DiskFiles::new(options.limits.file_bytes);
     if args.no_interpolate {
-        let model = load_model(&options, &files).map_err(Box::new)?;
-        report(&model.warnings, &model.sources);
+        let model = load_model(&options, &files).map_err(|error| CommandError::load(&error))?;
+        warn(&model.warnings, &model.sources);
         return Ok(match args.services {
             true => lines(names(&model.tree, "services")),
             false => print(args.format, &model.tree, false),
         });
     }
-    let loaded = load_selected(options, args, &files)?;
-    report(&loaded.warnings, &loaded.sources);
+    let loaded = load(&options, &files).map_err(|error| CommandError::load(&error))?;
+    warn(&loaded.warnings, &loaded.sources);
+    for name in &args.selected {
+        if loaded.project.service(name).is_none() {
+            let error = ConfigError::NoSuchService(name.clone());
+            return Err(CommandError::failed(error));
+        }
+    }
     let tree = &loaded.tree;
     Ok(if args.services {
         lines(names(tree, "services"))
     } else if args.volumes {
         lines(names(tree, "volumes"))
     } else if let Some(services) = &args.hash {
-        hashes(tree, services)?
+        hashes(tree, services).map_err(CommandError::failed)?
     } else if args.profiles {
-        lines(profiles(&loaded))
+        lines(&loaded.profiles)
     } else if args.images {
         lines(images(&loaded))
     } else if args.environment {
@@ -142,32 +140,11 @@ fn text(
     })
 }
 
-/// As the shell calls it, if it is right: links in it stay as the user knows them.
-fn current_dir(environment: &BTreeMap<String, String>) -> Result<PathBuf, ConfigError> {
-    let real = std::env::current_dir().map_err(ConfigError::WorkingDir)?;
-    let called = environment.get("PWD").map(PathBuf::from);
-    let same = |path: &PathBuf| path.is_absolute() && path.canonicalize().ok().as_ref() == Some(&real);
-    Ok(called.filter(same).unwrap_or(real))
-}
-
-/// Loads the project; with services named, these and what they depend on, whatever their profiles.
-fn load_selected(
-    mut options: LoadOptions,
-    args: &ConfigArgs,
-    files: &DiskFiles,
-) -> Result<Loaded, ConfigError> {
-    let selected = &args.selected;
-    if selected.is_empty() {
-        return Ok(load(&options, files).map_err(Box::new)?);
+/// What is odd about the files, with their lines.
+fn warn(warnings: &[Diagnostic], sources: &SourceMap) {
+    if !warnings.is_empty() {
+        exit::warn(&render(warnings, sources, exit::colours()));
     }
-    options.selected.clone_from(selected);
-    let loaded = load(&options, files).map_err(Box::new)?;
-    for name in selected {
-        if loaded.project.service(name).is_none() {
-            return Err(ConfigError::NoSuchService(name.clone()));
-        }
-    }
-    Ok(loaded)
 }
 
 fn print(format: Format, tree: &Node, escape: bool) -> String {
@@ -189,11 +166,6 @@ fn lines(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 fn names<'t>(tree: &'t Node, section: &str) -> BTreeSet<&'t str> {
     let section = tree.get(section).and_then(Node::as_map);
     section.into_iter().flat_map(Map::keys).collect()
-}
-
-/// The profiles of all services, active or not.
-fn profiles(loaded: &Loaded) -> BTreeSet<String> {
-    loaded.profiles.iter().cloned().collect()
 }
 
 /// What each service runs: its image, or what one built for it would be called.
@@ -233,29 +205,11 @@ fn hashes(tree: &Node, services: &str) -> Result<String, ConfigError> {
             }
         }
         let digest = Sha256::digest(to_json(&service, false));
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        out.push_str(&format!("{name} {hex}\n"));
+        let _ = write!(out, "{name} ");
+        for byte in &digest[..] {
+            let _ = write!(out, "{byte:02x}");
+        }
+        out.push('\n');
     }
     Ok(out)
-}
-
-fn write(args: &ConfigArgs, text: &str) -> Result<(), ConfigError> {
-    if args.quiet {
-        return Ok(());
-    }
-    if let Some(path) = &args.output {
-        return std::fs::write(path, text).map_err(|source| ConfigError::Write {
-            path: path.clone(),
-            source,
-        });
-    }
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(source) => Err(ConfigError::Write {
-            path: PathBuf::from("standard output"),
-            source,
-        }),
-        Ok(()) => Ok(()),
-    }
 }

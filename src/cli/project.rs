@@ -1,29 +1,27 @@
 //! The flags that name a project, for every command that reads one; as Docker Compose has them.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::compose::diagnostic::Diagnostic;
-use crate::compose::source::SourceMap;
-use crate::compose::{DiskFiles, LoadError, LoadOptions, Loaded, load, render};
+use crate::compose::LoadOptions;
 
 /// Where a project is, and which parts of it count.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ProjectFlags {
     /// A Compose file; several are merged in their order
-    #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
+    #[arg(id = "file", short, long, value_name = "FILE", global = true)]
     pub files: Vec<PathBuf>,
     /// The project's name
     #[arg(short = 'p', long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
     /// A profile to activate; `*` is all of them
-    #[arg(long = "profile", value_name = "NAME", global = true)]
+    #[arg(id = "profile", long, value_name = "NAME", global = true)]
     pub profiles: Vec<String>,
     /// A file of variables, instead of `.env`
-    #[arg(long = "env-file", value_name = "FILE", global = true)]
+    #[arg(id = "env-file", long, value_name = "FILE", global = true)]
     pub env_files: Vec<PathBuf>,
     /// What relative paths are relative to, instead of the first file's folder
     #[arg(long, value_name = "FOLDER", global = true)]
@@ -31,48 +29,35 @@ pub struct ProjectFlags {
 }
 
 impl ProjectFlags {
-    /// What is to be loaded, seen from a folder and with these variables.
-    pub fn options(
+    /// What is to be loaded, seen from the current folder and with these variables.
+    pub fn load_options(
         &self,
-        working_dir: PathBuf,
         environment: BTreeMap<String, String>,
-    ) -> LoadOptions {
-        LoadOptions {
+    ) -> Result<LoadOptions, WorkingDirError> {
+        Ok(LoadOptions {
             files: self.files.clone(),
             project_directory: self.project_directory.clone(),
             project_name: self.project_name.clone(),
             profiles: self.profiles.clone(),
             env_files: self.env_files.clone(),
+            working_dir: working_dir(&environment)?,
             environment,
-            ..LoadOptions::new(working_dir)
-        }
-    }
-
-    /// Loads the project from disk. What is odd about it goes to standard error.
-    pub fn load(
-        &self,
-        working_dir: PathBuf,
-        environment: BTreeMap<String, String>,
-    ) -> Result<Loaded, LoadError> {
-        let options = self.options(working_dir, environment);
-        let loaded = load(&options, &DiskFiles::new(options.limits.file_bytes))?;
-        report(&loaded.warnings, &loaded.sources);
-        Ok(loaded)
+            ..LoadOptions::default()
+        })
     }
 }
 
-/// Whether standard error is read by a person who wants colours.
-pub fn color(environment: &BTreeMap<String, String>) -> bool {
-    let refused = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !refused && io::stderr().is_terminal()
-}
+/// The current folder can't be told: it was removed, perhaps.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot tell the current folder")]
+pub struct WorkingDirError(#[source] io::Error);
 
-/// Diagnostics to standard error.
-pub fn report(diagnostics: &[Diagnostic], sources: &SourceMap) {
-    write_stderr(&render(diagnostics, sources, io::stderr().is_terminal()));
-}
-
-/// A text to standard error, as far as somebody reads it.
-pub fn write_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+/// The current folder as the shell calls it, if it is right: links in it stay as the user knows them.
+fn working_dir(environment: &BTreeMap<String, String>) -> Result<PathBuf, WorkingDirError> {
+    let real = std::env::current_dir().map_err(WorkingDirError)?;
+    let called = environment.get("PWD").map(PathBuf::from);
+    let same = |path: &PathBuf| {
+        path.is_absolute() && path.canonicalize().ok().as_ref() == Some(&real)
+    };
+    Ok(called.filter(same).unwrap_or(real))
 }

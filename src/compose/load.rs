@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, Decoder};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::discovery;
 use super::environment;
 use super::files::Files;
@@ -27,7 +27,7 @@ use super::normal_form::NormalForm;
 use super::normalize;
 use super::prune::{self, Profiles};
 use super::references::{self, Whole};
-use super::render;
+use super::render::render;
 use super::service_files;
 use super::source::{SourceMap, Spanned};
 
@@ -87,6 +87,13 @@ impl LoadOptions {
     }
 }
 
+impl Default for LoadOptions {
+    /// The current folder's files; the caller knows better which folder that is.
+    fn default() -> Self {
+        Self::new(".")
+    }
+}
+
 /// A project, and how it came about.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -113,24 +120,23 @@ pub struct Model {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct LoadError {
-    /// Never empty.
+    /// Errors, one at least; then what was warned of before, which often is the cause.
     pub diagnostics: Vec<Diagnostic>,
-    /// What was warned of before; often the cause.
-    pub warnings: Vec<Diagnostic>,
     pub sources: SourceMap,
 }
 
 impl LoadError {
     /// For people: each with the lines that it is about.
     pub fn render(&self, color: bool) -> String {
-        let all = self.warnings.iter().chain(&self.diagnostics);
-        render::render(all, &self.sources, color)
+        render(&self.diagnostics, &self.sources, color)
     }
 
     fn summary(&self) -> String {
         let first = self.diagnostics.first();
         let first = first.map(|first| first.one_line(&self.sources));
-        let others = match self.diagnostics.len().saturating_sub(1) {
+        let errors = self.diagnostics.iter();
+        let errors = errors.filter(|diagnostic| diagnostic.severity == Severity::Error);
+        let others = match errors.count().saturating_sub(1) {
             0 => String::new(),
             others => format!(" (and {others} more)"),
         };
@@ -175,9 +181,9 @@ fn refused(loading: Loading<'_>) -> LoadError {
             diagnostics.push(error);
         }
     }
+    diagnostics.extend(loading.warnings);
     LoadError {
         diagnostics,
-        warnings: loading.warnings,
         sources: loading.sources,
     }
 }
