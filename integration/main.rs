@@ -10,8 +10,11 @@
     reason = "a program for people at a terminal, which must end when they say so"
 )]
 
+mod client;
+mod image;
 mod image_archive;
 mod lab;
+mod lease;
 mod oracle;
 mod oracle_sees;
 mod trial;
@@ -31,6 +34,8 @@ use trial::{SharedLab, Test};
 /// The themes, a module each.
 fn tests() -> Vec<Test> {
     let mut all = Vec::new();
+    all.extend(client::tests());
+    all.extend(image::tests());
     all.extend(oracle_sees::tests());
     all
 }
