@@ -7,8 +7,13 @@ pub struct ProjectFlags {
 impl ProjectFlags {
     pub fn load_options(
         &self,
-        _e: std::collections::BTreeMap<String, String>,
+        e: std::collections::BTreeMap<String, String>,
     ) -> Result<crate::compose::LoadOptions, super::CommandError> {
-        Ok(Default::default())
+        Ok(crate::compose::LoadOptions {
+            files: self.files.clone(),
+            working_dir: std::env::current_dir().unwrap(),
+            environment: e,
+            ..Default::default()
+        })
     }
 }
