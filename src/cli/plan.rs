@@ -54,7 +54,8 @@ pub(super) fn load(
     flags: &ProjectFlags,
     environment: &Environment,
 ) -> Result<Loaded, CommandError> {
-    let options = flags.load_options(environment.texts())?;
+    let options = flags.load_options(environment.texts());
+    let options = options.map_err(CommandError::failed)?;
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
     let found = compose::engine_checks(&loaded.project);
