@@ -68,7 +68,10 @@ impl<C: Connect> PodCleanup<'_, C> {
         self.kill(services.chain([pause]).collect()).await;
         self.objects(record, &ids, &steps).await;
         self.shims(record, &ids).await;
-        self.kill(vec![record.cgroup.pod.clone()]).await;
+        if !self.findings.dry_run {
+            // The shim, if it was not found by its words; a dry run has told of it.
+            self.kill(vec![record.cgroup.pod.clone()]).await;
+        }
         self.shim_leftovers(record, &ids).await;
         self.local(&steps).await;
         self.remove_cgroups(record).await;
@@ -151,7 +154,7 @@ impl<C: Connect> PodCleanup<'_, C> {
 
     async fn shim_leftovers(&mut self, record: &Record, ids: &[String]) {
         let state = &self.options.shim_state;
-        if let Some(socket) = shims::dead_socket(state, &record.containerd) {
+        for socket in shims::dead_sockets(state, record) {
             let remove = {
                 let socket = socket.clone();
                 blocking(move || gone(fs::remove_file(&socket)))
@@ -187,7 +190,7 @@ impl<C: Connect> PodCleanup<'_, C> {
         }
         for step in steps {
             match step {
-                Step::Netns { path } if path.exists() => {
+                Step::Netns { path } if path.exists() && elsewhere(&path) => {
                     let remove = {
                         let path = path.clone();
                         blocking(move || netns::remove(&path))

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::journal::record::ContainerdRecord;
+use crate::journal::record::Record;
 use crate::sys::process::{self, PidFd};
 use crate::sys::signal::Signal;
 
@@ -60,21 +60,23 @@ fn serves(words: &[String], namespace: &str, ids: &[String]) -> bool {
         && value("-id").is_some_and(|id| ids.contains(id))
 }
 
-/// The socket of the pod's shim, if it is there and nobody listens.
+/// The sockets of the pod's shims that are there and that nobody listens at.
 ///
-/// containerd names it by a hash over its own address, the namespace and the shim's group, which is
-/// the pause container's id.
-pub(super) fn dead_socket(shim_state: &Path, containerd: &ContainerdRecord) -> Option<PathBuf> {
-    let place = containerd
-        .socket
-        .join(&containerd.namespace)
-        .join(&containerd.pause);
-    let digest = Sha256::digest(place.as_os_str().as_bytes());
-    let name: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let socket = shim_state.join("s").join(name.concat());
-    let refused = UnixStream::connect(&socket)
-        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    refused.then_some(socket)
+/// containerd names one by a hash over its own address, the namespace and the shim's group: that is
+/// the pause container's id, or a container's own where the server doesn't group.
+pub(super) fn dead_sockets(shim_state: &Path, record: &Record) -> Vec<PathBuf> {
+    let containerd = &record.containerd;
+    let namespace = containerd.socket.join(&containerd.namespace);
+    let socket = |id: &str| {
+        let digest = Sha256::digest(namespace.join(id).as_os_str().as_bytes());
+        let name: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        shim_state.join("s").join(name.concat())
+    };
+    let refused = |socket: &PathBuf| {
+        UnixStream::connect(socket)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    record.containers().map(socket).filter(refused).collect()
 }
 
 /// What the runtime keeps of a container (`--root`), if it is there.
@@ -118,16 +120,16 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         fs::create_dir(state.path().join("s")).unwrap();
         let pod = PodId::try_from("0123456789ab").unwrap();
-        let containerd = example(&pod).containerd;
-        assert_eq!(dead_socket(state.path(), &containerd), None);
+        let record = example(&pod);
+        assert!(dead_sockets(state.path(), &record).is_empty());
         // sha256 of /run/containerd/containerd.sock/compose-executor/pod-0123456789ab
         let socket = state
             .path()
             .join("s/ba2b8b4f43fc2c252bc67871e7d66161dbba20d84017d31de249f8c0641f96b9");
         let listener = UnixListener::bind(&socket).unwrap();
-        assert_eq!(dead_socket(state.path(), &containerd), None);
+        assert!(dead_sockets(state.path(), &record).is_empty());
         drop(listener);
-        assert_eq!(dead_socket(state.path(), &containerd), Some(socket));
+        assert_eq!(dead_sockets(state.path(), &record), [socket]);
     }
 
     #[test]
