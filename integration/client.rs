@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::image_archive::Image;
 use crate::lab::host::CGROUPS;
-use crate::lab::{Lab, up_cgroup};
+use crate::lab::{Lab, cgroup_name};
 use crate::lease::{Lease, on_runtime};
 use crate::trial::{Test, tests};
 use crate::wait::PATIENCE;
@@ -35,7 +35,7 @@ struct Cgroup(String);
 
 impl Cgroup {
     fn new() -> Self {
-        Self(format!("{}/pod-0123456789ab", up_cgroup()))
+        Self(format!("/{}/pod-0123456789ab", cgroup_name("client")))
     }
 
     fn path(&self, container: &str) -> String {
