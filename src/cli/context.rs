@@ -14,23 +14,34 @@ pub struct Environment {
 
 impl Environment {
     pub fn new(variables: Vec<(OsString, OsString)>) -> Self {
-        Self { variables: variables.into_iter().collect() }
+        Self {
+            variables: variables.into_iter().collect(),
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&OsString> {
-        self.variables.get(&OsString::from(name)).filter(|value| !value.is_empty())
+        self.variables
+            .get(&OsString::from(name))
+            .filter(|value| !value.is_empty())
     }
 
     /// Those that are text: Compose files know no others.
     pub fn texts(&self) -> BTreeMap<String, String> {
-        let text = |(name, value): (&OsString, &OsString)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
+        let text = |(name, value): (&OsString, &OsString)| {
+            Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+        };
         self.variables.iter().filter_map(text).collect()
     }
 }
 
 /// Runs the asynchronous part of a command: one thread, since it only waits.
-pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
+pub(super) fn block_on<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::Runtime)?;
     let result = runtime.block_on(work);
     // A thread that reads a terminal or writes to a stuck pipe must not keep the process.
     runtime.shutdown_background();

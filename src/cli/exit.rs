@@ -23,7 +23,7 @@ pub(super) const INTERRUPTED: u8 = 130;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(super) enum CommandError {
     /// Rendered diagnostics, to be shown as they are.
     #[error("{0}")]
     Refused(String),
@@ -67,7 +67,9 @@ pub(super) fn code(result: Result<u8, CommandError>) -> ExitCode {
     let error = match result {
         Ok(code) => return ExitCode::from(code),
         // Who reads through `head` has seen enough.
-        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
         Err(error) => error,
     };
     let text = match &error {
@@ -82,7 +84,9 @@ pub(super) fn code(result: Result<u8, CommandError>) -> ExitCode {
 /// Writes to standard output.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::Output)
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(CommandError::Output)
 }
 
 /// Writes to standard error, which may be gone.

@@ -12,7 +12,7 @@ use crate::supervisor::host::HostOptions;
 /// Flags of every command that touches the host.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Host")]
-pub struct HostFlags {
+pub(super) struct HostFlags {
     /// containerd's socket
     #[arg(long, global = true, value_name = "SOCKET")]
     pub containerd: Option<PathBuf>,
@@ -20,10 +20,20 @@ pub struct HostFlags {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where records and kept volumes are
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "/var/lib/compose-executor")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "/var/lib/compose-executor"
+    )]
     pub root: PathBuf,
     /// Where locks and what ends with a reboot are
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "/run/compose-executor")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "/run/compose-executor"
+    )]
     pub state: PathBuf,
     /// The cgroup that `up` puts pods below
     #[arg(long, global = true, value_name = "PATH")]
@@ -32,7 +42,7 @@ pub struct HostFlags {
 
 /// How a command shows what it found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people.
     #[default]
     Table,
@@ -47,9 +57,14 @@ impl HostFlags {
 
     /// What a flag says, then the environment, then the configuration.
     pub(super) fn options(&self, config: &Config, environment: &Environment) -> HostOptions {
-        let named = self.containerd.clone().or_else(|| environment.get("CONTAINERD_ADDRESS").map(PathBuf::from));
+        let named = self
+            .containerd
+            .clone()
+            .or_else(|| environment.get("CONTAINERD_ADDRESS").map(PathBuf::from));
         HostOptions {
-            containerd: named.as_deref().map_or_else(|| config.containerd.address.clone(), plain),
+            containerd: named
+                .as_deref()
+                .map_or_else(|| config.containerd.address.clone(), plain),
             runtime: config.containerd.runtime,
             snapshotter: config.containerd.snapshotter.clone(),
             folders: self.folders(),
@@ -59,5 +74,7 @@ impl HostFlags {
 
 /// containerd's own tools write addresses as URLs.
 fn plain(address: &Path) -> PathBuf {
-    address.strip_prefix("unix:").map_or_else(|_| address.to_owned(), |path| Path::new("/").join(path))
+    address
+        .strip_prefix("unix:")
+        .map_or_else(|_| address.to_owned(), |path| Path::new("/").join(path))
 }

@@ -14,7 +14,6 @@ pub mod project;
 mod run_executor;
 mod up;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -63,9 +62,7 @@ enum Command {
     /// Take away what pods whose executor died have left
     Cleanup(cleanup::CleanupArgs),
     /// Print a completion script for a shell
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
     /// Print the manual page
     Man,
 }
@@ -77,27 +74,37 @@ pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) ->
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output and is success; a mistake goes to standard error.
-            let code = if error.use_stderr() { exit::USAGE } else { exit::SUCCESS };
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::SUCCESS
+            };
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
-    exit::code(run(cli, environment))
+    exit::code(run(cli, &environment))
 }
 
-fn run(cli: Cli, environment: Environment) -> Result<u8, CommandError> {
-    let Cli { project, host, command } = cli;
+fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
+    let Cli {
+        project,
+        host,
+        command,
+    } = cli;
     match command {
-        None if environment.get("MESOS_SLAVE_PID").is_some() => run_executor::run(&project, host, environment),
+        None if environment.get("MESOS_SLAVE_PID").is_some() => {
+            run_executor::run(&project, host, environment)
+        }
         None => {
             exit::print(&Cli::command().render_help().to_string())?;
             Ok(exit::USAGE)
         }
-        Some(Command::Up(args)) => up::run(&args, &project, host, environment),
-        Some(Command::Config(args)) => config::run(&args, &project, &environment),
-        Some(Command::Plan(args)) => plan::run(&args, &project, host, environment),
-        Some(Command::Image(command)) => image::run(command, host, &environment),
-        Some(Command::Cleanup(args)) => cleanup::run(&args, host, &environment),
+        Some(Command::Up(args)) => up::run(&args, &project, &host, environment),
+        Some(Command::Config(args)) => config::run(&args, &project, environment),
+        Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
+        Some(Command::Image(command)) => image::run(command, &host, environment),
+        Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "compose-executor", &mut script);
@@ -106,7 +113,9 @@ fn run(cli: Cli, environment: Environment) -> Result<u8, CommandError> {
         }
         Some(Command::Man) => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(CommandError::Output)?;
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(CommandError::Output)?;
             exit::print(&String::from_utf8_lossy(&page))?;
             Ok(exit::SUCCESS)
         }

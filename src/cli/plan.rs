@@ -25,7 +25,7 @@ const CGROUP_BASE: &str = "/compose-executor";
   compose-executor plan --format json       the same for programs
 
 Reads the files and nothing else: no containerd is needed, and no image.")]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// As YAML for people, or as JSON
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -34,12 +34,12 @@ pub struct PlanArgs {
 pub(super) fn run(
     args: &PlanArgs,
     project: &ProjectFlags,
-    host: HostFlags,
-    environment: Environment,
+    host: &HostFlags,
+    environment: &Environment,
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
-    let loaded = load(project, &environment)?;
-    let planned = plan(&loaded, &host, &config, "plan")?;
+    let loaded = load(project, environment)?;
+    let planned = plan(&loaded, host, &config, "plan")?;
     let shown = show(&planned);
     let text = match args.format {
         Format::Table => serde_yaml::to_string(&shown).map_err(CommandError::failed)?,
@@ -50,12 +50,18 @@ pub(super) fn run(
 }
 
 /// The project that the flags and the working folder lead to, checked as the engine would.
-pub(super) fn load(flags: &ProjectFlags, environment: &Environment) -> Result<Loaded, CommandError> {
-    let options = flags.load_options(environment.texts())?;
+pub(super) fn load(
+    flags: &ProjectFlags,
+    environment: &Environment,
+) -> Result<Loaded, CommandError> {
+    let options = flags.load_options(environment.texts());
+    let options = options.map_err(CommandError::failed)?;
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
     let found = compose::engine_checks(&loaded.project);
-    let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(|it| it.severity == Severity::Error);
+    let (errors, warnings): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|it| it.severity == Severity::Error);
     tell(&loaded, &loaded.warnings);
     tell(&loaded, &warnings);
     refuse(&loaded, errors)?;
@@ -70,13 +76,20 @@ pub(super) fn plan(
     unique: &str,
 ) -> Result<PodPlan, CommandError> {
     let project = &loaded.project;
-    let id = PodId::of_project(&project.name, &project.working_dir.to_string_lossy(), unique);
+    let id = PodId::of_project(
+        &project.name,
+        &project.working_dir.to_string_lossy(),
+        unique,
+    );
     let base = host.cgroup_parent.as_deref().unwrap_or(CGROUP_BASE);
-    let cgroup_base = CgroupPath::try_from(base).map_err(|error| CommandError::Usage(error.to_string()))?;
+    let cgroup_base =
+        CgroupPath::try_from(base).map_err(|error| CommandError::Usage(error.to_string()))?;
     let folders = host.folders();
     let network = match config.network.mode {
         NetworkMode::Host => NetworkPlan::Host,
-        NetworkMode::Auto => NetworkPlan::Own { netns: folders.netns(&id) },
+        NetworkMode::Auto => NetworkPlan::Own {
+            netns: folders.netns(&id),
+        },
     };
     let context = PodContext {
         task: project.name.clone(),
@@ -98,7 +111,7 @@ pub(super) fn plan(
             tell(loaded, &planned.warnings);
             Ok(planned.plan)
         }
-        Err(errors) => Err(refuse(loaded, errors).err().expect("there are errors")),
+        Err(errors) => Err(refused(loaded, errors)),
     }
 }
 
@@ -112,13 +125,23 @@ fn refuse(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> Result<(), CommandEr
     if diagnostics.is_empty() {
         return Ok(());
     }
-    Err(CommandError::load(&LoadError { diagnostics, sources: loaded.sources.clone() }))
+    Err(refused(loaded, diagnostics))
+}
+
+fn refused(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> CommandError {
+    CommandError::load(&LoadError {
+        diagnostics,
+        sources: loaded.sources.clone(),
+    })
 }
 
 fn show(plan: &PodPlan) -> Value {
     let sandbox = &plan.sandbox;
     let services = |level: &Vec<usize>| -> Vec<&str> {
-        level.iter().map(|&i| plan.containers[i].service.value.as_str()).collect()
+        level
+            .iter()
+            .map(|&i| plan.containers[i].service.value.as_str())
+            .collect()
     };
     json!({
         "schema": 1,
@@ -182,7 +205,9 @@ fn container(plan: &ContainerPlan) -> Value {
 
 fn mount(plan: &MountPlan) -> Value {
     let source = match &plan.source {
-        MountSource::Bind { path, create, .. } => json!({"bind": path.display().to_string(), "create": create}),
+        MountSource::Bind { path, create, .. } => {
+            json!({"bind": path.display().to_string(), "create": create})
+        }
         MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
         MountSource::Tmpfs { options } => json!({"tmpfs": options}),
     };

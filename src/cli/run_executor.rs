@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
+use super::Environment;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
-use super::Environment;
 use crate::executor::config::LogLevel;
 use crate::executor::{self, ExecutorOptions, LogTarget};
 use crate::mesos::ExecutorEnv;
@@ -14,7 +14,11 @@ use crate::mesos::ExecutorEnv;
 /// The agent's token: read once, and never handed on.
 const TOKEN: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 
-pub(super) fn run(project: &ProjectFlags, host: HostFlags, environment: Environment) -> Result<u8, CommandError> {
+pub(super) fn run(
+    project: &ProjectFlags,
+    host: HostFlags,
+    environment: &Environment,
+) -> Result<u8, CommandError> {
     let log = LogTarget::start(LogLevel::Info).map_err(CommandError::failed)?;
     let vars = |name: &str| -> Option<OsString> { environment.get(name).cloned() };
     let env = ExecutorEnv::from_vars(&vars).map_err(CommandError::failed)?;
@@ -28,7 +32,9 @@ pub(super) fn run(project: &ProjectFlags, host: HostFlags, environment: Environm
         files: project.files.clone(),
     };
     block_on(async {
-        executor::run(env, options, variables, log).await.map_err(CommandError::failed)?;
+        Box::pin(executor::run(env, options, variables, log))
+            .await
+            .map_err(CommandError::failed)?;
         Ok(exit::SUCCESS)
     })
 }

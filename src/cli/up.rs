@@ -32,7 +32,7 @@ use crate::supervisor::user_files::UserFiles;
 Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
 stop_grace_period; a second Ctrl-C kills them. Exits with the main service's code, else the first
 failure's, else 0; 130 after Ctrl-C.")]
-pub struct UpArgs {
+pub(super) struct UpArgs {
     /// Show services' names without colours
     #[arg(long)]
     no_color: bool,
@@ -47,17 +47,30 @@ pub struct UpArgs {
 pub(super) fn run(
     args: &UpArgs,
     project: &ProjectFlags,
-    host: HostFlags,
-    environment: Environment,
+    host: &HostFlags,
+    environment: &Environment,
 ) -> Result<u8, CommandError> {
-    LogTarget::start(if args.verbose { LogLevel::Debug } else { LogLevel::Warn }).map_err(CommandError::failed)?;
+    LogTarget::start(if args.verbose {
+        LogLevel::Debug
+    } else {
+        LogLevel::Warn
+    })
+    .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
-    let loaded = plan::load(project, &environment)?;
+    let loaded = plan::load(project, environment)?;
     block_on(async {
-        let opened = Arc::new(Host::open(host.options(&config, &environment)).await?);
-        let unique = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let planned = plan::plan(&loaded, &host, &config, &format!("{}-{unique}", std::process::id()))?;
-        let prefix = prefix(args, &environment, &planned);
+        let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
+        let unique = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
+        let planned = plan::plan(
+            &loaded,
+            &host,
+            &config,
+            &format!("{}-{unique}", std::process::id()),
+        )?;
+        let prefix = prefix(args, environment, &planned);
         let request = PodRequest {
             main: PodRequest::main_of(&loaded.project),
             owner: Owner {
@@ -99,7 +112,9 @@ async fn follow(host: Arc<Host>, request: PodRequest) -> Result<u8, CommandError
     };
     tell(&end);
     if !pod.gone().await {
-        exit::warn("compose-executor: something of the pod is left: `compose-executor cleanup` takes it away");
+        exit::warn(
+            "compose-executor: something of the pod is left: `compose-executor cleanup` takes it away",
+        );
     }
     Ok(code(&end, main.as_deref()))
 }
@@ -120,15 +135,29 @@ fn tell(end: &PodEnd) {
         EndCause::ServiceFailed(service) => {
             let end = &end.services[*service];
             if let ServiceState::Exited(exit) = end.state {
-                let oom = if exit.oom.is_some() { " (out of memory)" } else { "" };
-                exit::warn(&format!("compose-executor: service \"{}\" failed: {}{oom}", end.service, exit.status));
+                let oom = if exit.oom.is_some() {
+                    " (out of memory)"
+                } else {
+                    ""
+                };
+                exit::warn(&format!(
+                    "compose-executor: service \"{}\" failed: {}{oom}",
+                    end.service, exit.status
+                ));
             }
         }
         EndCause::LaunchFailed(error) => {
-            exit::warn(&format!("compose-executor: {}", crate::executor::with_causes(error)));
+            exit::warn(&format!(
+                "compose-executor: {}",
+                crate::executor::with_causes(error)
+            ));
         }
-        EndCause::SandboxDied => exit::warn("compose-executor: the pod's pause container was killed from outside"),
-        EndCause::RuntimeLost => exit::warn("compose-executor: containerd does not answer any more"),
+        EndCause::SandboxDied => {
+            exit::warn("compose-executor: the pod's pause container was killed from outside")
+        }
+        EndCause::RuntimeLost => {
+            exit::warn("compose-executor: containerd does not answer any more")
+        }
     }
 }
 
@@ -140,7 +169,10 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
     match &end.cause {
         EndCause::Stopped(_) => exit::INTERRUPTED,
         EndCause::Finished => {
-            let main = end.services.iter().find(|service| Some(service.service.as_str()) == main);
+            let main = end
+                .services
+                .iter()
+                .find(|service| Some(service.service.as_str()) == main);
             main.and_then(of).unwrap_or(exit::SUCCESS)
         }
         EndCause::ServiceFailed(service) => of(&end.services[*service]).unwrap_or(exit::FAILURE),
@@ -153,7 +185,10 @@ fn prefix(args: &UpArgs, environment: &Environment, plan: &PodPlan) -> Prefix {
     use std::io::IsTerminal;
     if args.no_log_prefix || plan.containers.len() == 1 {
         Prefix::None
-    } else if std::io::stdout().is_terminal() && !args.no_color && environment.get("NO_COLOR").is_none() {
+    } else if std::io::stdout().is_terminal()
+        && !args.no_color
+        && environment.get("NO_COLOR").is_none()
+    {
         Prefix::Coloured
     } else {
         Prefix::Plain

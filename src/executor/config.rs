@@ -72,7 +72,6 @@ impl Default for LogsConfig {
     fn default() -> Self {
         Self {
             level: LogLevel::Info,
-            format: LogFormat::Text,
         }
     }
 }

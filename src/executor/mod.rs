@@ -25,7 +25,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::journal::Folders;
-use crate::mesos::{Driver, Event, EventStream, ExecutorEnv, StatusUpdate, Subscribed, Task, TaskState};
+use crate::mesos::{
+    Driver, Event, EventStream, ExecutorEnv, StatusUpdate, Subscribed, Task, TaskState,
+};
 use crate::supervisor::report::StopReason;
 use config::Config;
 use prepare::Ground;
@@ -62,9 +64,21 @@ pub async fn run(
     environment: BTreeMap<String, String>,
     log: LogTarget,
 ) -> std::io::Result<()> {
-    let signals = Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    };
     let (driver, events) = Driver::start(&env);
-    let mut executor = Executor { env, options, environment, log, driver, events, signals, tasks: Tasks::default() };
+    let mut executor = Executor {
+        env,
+        options,
+        environment,
+        log,
+        driver,
+        events,
+        signals,
+        tasks: Tasks::default(),
+    };
     executor.serve().await;
     executor.end().await;
     Ok(())
@@ -121,15 +135,24 @@ impl Executor {
                 }
             }
             Some(Event::Acknowledged { .. }) => {}
-            Some(Event::Message(data)) => info!(bytes = data.len(), "a message of the framework's is ignored"),
+            Some(Event::Message(data)) => info!(
+                bytes = data.len(),
+                "a message of the framework's is ignored"
+            ),
             Some(Event::Shutdown) => {
                 info!("the agent shuts this executor down");
-                let within = self.env.shutdown_grace_period.saturating_sub(SHUTDOWN_SHARE);
+                let within = self
+                    .env
+                    .shutdown_grace_period
+                    .saturating_sub(SHUTDOWN_SHARE);
                 return self.stop_all(StopReason::Shutdown, Some(within));
             }
             Some(Event::Lost(lost)) => {
                 warn!("{}", with_causes(&lost));
-                let within = self.env.shutdown_grace_period.saturating_sub(SHUTDOWN_SHARE);
+                let within = self
+                    .env
+                    .shutdown_grace_period
+                    .saturating_sub(SHUTDOWN_SHARE);
                 return self.stop_all(StopReason::AgentLost, Some(within));
             }
             None => return self.stop_all(StopReason::AgentLost, None),
@@ -152,10 +175,18 @@ impl Executor {
         }
         let sandbox = Sandbox::open(&self.env, subscribed)?;
         self.log.switch(sandbox.log()?);
-        let config = self.trusted_config(&sandbox).map_err(Refusal::Configuration)?;
+        let config = self
+            .trusted_config(&sandbox)
+            .map_err(Refusal::Configuration)?;
         self.log.configure(&config.logs);
         info!(version = env!("CARGO_PKG_VERSION"), sandbox = %sandbox.path().display(), "subscribed");
-        Ok(Ground::new(self.env.clone(), sandbox, config, &self.options, self.environment.clone()))
+        Ok(Ground::new(
+            self.env.clone(),
+            sandbox,
+            config,
+            &self.options,
+            self.environment.clone(),
+        ))
     }
 
     /// The operator's file, and folders that only the operator can have named.
@@ -165,14 +196,18 @@ impl Executor {
         }
         let folders = &self.options.folders;
         for (flag, path) in [("root", folders.root()), ("state", folders.state())] {
-            let outside = sandbox.work_dir().map_or(Ok(()), |work_dir| trust::outside(path, work_dir));
+            let outside = sandbox
+                .work_dir()
+                .map_or(Ok(()), |work_dir| trust::outside(path, work_dir));
             outside
                 .and_then(|()| trust::folder(path))
                 .map_err(|source| ConfigurationError::Flag { flag, source })?;
         }
         if let (Some(config), Some(work_dir)) = (&self.options.config, sandbox.work_dir()) {
-            trust::outside(config, work_dir)
-                .map_err(|source| ConfigurationError::Flag { flag: "config", source })?;
+            trust::outside(config, work_dir).map_err(|source| ConfigurationError::Flag {
+                flag: "config",
+                source,
+            })?;
         }
         Ok(Config::load(self.options.config.as_deref())?)
     }
@@ -212,12 +247,19 @@ impl Executor {
         for update in self.tasks.stop_all(reason, within) {
             self.tell(update);
         }
-        if self.tasks.is_idle() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.tasks.is_idle() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// Waits for the last acknowledgement, and lets go of agent and host.
     async fn end(self) {
-        if timeout(LAST_ACKNOWLEDGEMENT, self.driver.drained()).await.is_err() {
+        if timeout(LAST_ACKNOWLEDGEMENT, self.driver.drained())
+            .await
+            .is_err()
+        {
             warn!("the agent did not acknowledge the last update in time");
         }
         self.driver.close().await;

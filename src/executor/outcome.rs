@@ -14,7 +14,9 @@ use super::refusal::Refusal;
 use crate::compose::diagnostic::{Diagnostic, Kind};
 use crate::compose::source::SourceMap;
 use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
-use crate::supervisor::report::{EndCause, Exit, ExitStatus, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason};
+use crate::supervisor::report::{
+    EndCause, Exit, ExitStatus, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason,
+};
 
 const MESSAGE_MAX: usize = 1024;
 const DATA_MAX: usize = 8 << 10;
@@ -22,38 +24,62 @@ const DATA_MAX: usize = 8 << 10;
 const LOGS: &str = "stdout and stderr";
 
 /// The terminal update of a task that never became a pod.
-pub fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
+pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
     let problems = match refusal {
-        Refusal::Files { diagnostics, sources } => problems(diagnostics, sources),
+        Refusal::Files {
+            diagnostics,
+            sources,
+        } => problems(diagnostics, sources),
         _ => Vec::new(),
     };
     let (code, reason) = match refusal {
-        Refusal::Files { diagnostics, .. } if diagnostics.iter().any(|it| it.kind == Kind::Forbidden) => {
+        Refusal::Files { diagnostics, .. }
+            if diagnostics.iter().any(|it| it.kind == Kind::Forbidden) =>
+        {
             ("CE-POLICY", Some(Reason::TaskUnauthorized))
         }
-        Refusal::Files { .. } | Refusal::Description(_) | Refusal::SecondTask => ("CE-SPEC", Some(Reason::TaskInvalid)),
+        Refusal::Files { .. } | Refusal::Description(_) | Refusal::SecondTask => {
+            ("CE-SPEC", Some(Reason::TaskInvalid))
+        }
         Refusal::Sandbox(_) => ("CE-SANDBOX", Some(Reason::TaskInvalid)),
         Refusal::Configuration(_) => ("CE-CONFIG", Some(Reason::TaskUnauthorized)),
         Refusal::NotRoot => ("CE-HOST", Some(Reason::TaskInvalid)),
-        Refusal::Host(_) | Refusal::Cgroup { .. } => ("CE-HOST", Some(Reason::ContainerLaunchFailed)),
+        Refusal::Host(_) | Refusal::Cgroup { .. } => {
+            ("CE-HOST", Some(Reason::ContainerLaunchFailed))
+        }
     };
     let text = match problems.as_slice() {
         [] => with_causes(refusal),
         [first, rest @ ..] => {
-            let more = if rest.is_empty() { String::new() } else { format!(" (+{} more)", rest.len()) };
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" (+{} more)", rest.len())
+            };
             format!("{}{more}", first.line())
         }
     };
     let mut data = Data::new(code);
     data.errors = problems;
-    finish(StatusUpdate { reason, ..StatusUpdate::new(task, TaskState::Failed) }, code, &text, data)
+    finish(
+        StatusUpdate {
+            reason,
+            ..StatusUpdate::new(task, TaskState::Failed)
+        },
+        code,
+        &text,
+        data,
+    )
 }
 
 /// The terminal update of a pod that is over.
-pub fn ended(task: TaskId, end: &PodEnd) -> StatusUpdate {
+pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
     let mut data = Data::new("");
     data.services = end.services.iter().map(ServiceData::of).collect();
-    let update = |state, reason| StatusUpdate { reason, ..StatusUpdate::new(task.clone(), state) };
+    let update = |state, reason| StatusUpdate {
+        reason,
+        ..StatusUpdate::new(task.clone(), state)
+    };
     let (update, code, text) = match &end.cause {
         EndCause::Finished => (update(TaskState::Finished, None), "CE-DONE", finished(end)),
         EndCause::ServiceFailed(i) => {
@@ -62,32 +88,44 @@ pub fn ended(task: TaskId, end: &PodEnd) -> StatusUpdate {
             match service.state {
                 ServiceState::Exited(Exit { oom: Some(oom), .. }) => {
                     let reason = Some(Reason::ContainerLimitationMemory);
-                    (update(TaskState::Failed, reason), "CE-OOM", out_of_memory(service, oom))
+                    (
+                        update(TaskState::Failed, reason),
+                        "CE-OOM",
+                        out_of_memory(service, oom),
+                    )
                 }
                 _ => (update(TaskState::Failed, None), "CE-EXIT", failed(service)),
             }
         }
         EndCause::LaunchFailed(error) => {
             data.service = error.service().map(str::to_owned);
-            let reason = match error.is_users() {
-                true => Reason::TaskInvalid,
-                false => Reason::ContainerLaunchFailed,
+            let reason = if error.is_users() {
+                Reason::TaskInvalid
+            } else {
+                Reason::ContainerLaunchFailed
             };
-            (update(TaskState::Failed, Some(reason)), error.code(), with_causes(error))
+            (
+                update(TaskState::Failed, Some(reason)),
+                error.code(),
+                with_causes(error),
+            )
         }
-        EndCause::Stopped(StopReason::AgentLost) => {
-            (update(TaskState::Killed, None), "CE-KILLED", stopped(StopReason::AgentLost, end))
-        }
-        EndCause::Stopped(reason) => (update(TaskState::Killed, None), "CE-KILLED", stopped(*reason, end)),
+        EndCause::Stopped(reason) => (
+            update(TaskState::Killed, None),
+            "CE-KILLED",
+            stopped(*reason, end),
+        ),
         EndCause::SandboxDied => (
             update(TaskState::Failed, None),
             "CE-INFRA",
-            "the pod's pause container was killed from outside, and every service with it".to_owned(),
+            "the pod's pause container was killed from outside, and every service with it"
+                .to_owned(),
         ),
         EndCause::RuntimeLost => (
             update(TaskState::Failed, None),
             "CE-RUNTIME",
-            "containerd has not answered for two minutes; the pod was killed by its cgroup".to_owned(),
+            "containerd has not answered for two minutes; the pod was killed by its cgroup"
+                .to_owned(),
         ),
     };
     finish(update, code, &text, data)
@@ -97,13 +135,19 @@ fn finish(update: StatusUpdate, code: &str, text: &str, mut data: Data) -> Statu
     let message = cut(&escape(&format!("{code}: {text}")), MESSAGE_MAX);
     code.clone_into(&mut data.code);
     data.message.clone_from(&message);
-    StatusUpdate { message: Some(message), data: Some(data.encode().into()), ..update }
+    StatusUpdate {
+        message: Some(message),
+        data: Some(data.encode().into()),
+        ..update
+    }
 }
 
 fn finished(end: &PodEnd) -> String {
     let exited = |service: &&ServiceEnd| matches!(service.state, ServiceState::Exited(exit) if exit.is_success());
     match end.services.iter().filter(exited).count() {
-        1 if end.services.len() == 1 => format!("service \"{}\" exited with 0", end.services[0].service),
+        1 if end.services.len() == 1 => {
+            format!("service \"{}\" exited with 0", end.services[0].service)
+        }
         all if all == end.services.len() => format!("all {all} services exited with 0"),
         _ => "the main service exited with 0".to_owned(),
     }
@@ -114,7 +158,11 @@ fn failed(service: &ServiceEnd) -> String {
         ServiceState::Exited(exit) => exit.status.to_string(),
         _ => "it never ran".to_owned(),
     };
-    format!("service \"{}\" failed: {how}; logs={LOGS}{}", service.service, last_lines(service))
+    format!(
+        "service \"{}\" failed: {how}; logs={LOGS}{}",
+        service.service,
+        last_lines(service)
+    )
 }
 
 fn out_of_memory(service: &ServiceEnd, oom: OutOfMemory) -> String {
@@ -122,8 +170,15 @@ fn out_of_memory(service: &ServiceEnd, oom: OutOfMemory) -> String {
         Some(limit) => format!("its limit is {limit}"),
         None => "it has no limit of its own, so it was the task's".to_owned(),
     };
-    let peak = oom.peak.map(|peak| format!(", its peak was {peak}")).unwrap_or_default();
-    format!("service \"{}\" ran out of memory: oom=yes; {limit}{peak}{}", service.service, last_lines(service))
+    let peak = oom
+        .peak
+        .map(|peak| format!(", its peak was {peak}"))
+        .unwrap_or_default();
+    format!(
+        "service \"{}\" ran out of memory: oom=yes; {limit}{peak}{}",
+        service.service,
+        last_lines(service)
+    )
 }
 
 fn stopped(reason: StopReason, end: &PodEnd) -> String {
@@ -133,10 +188,18 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
         StopReason::AgentLost => "the agent is gone, and the framework does not wait for it",
         StopReason::Signal => "the executor was told to end by a signal",
     };
-    let forced: Vec<&str> = end.services.iter().filter(|it| it.forced).map(|it| it.service.as_str()).collect();
+    let forced: Vec<&str> = end
+        .services
+        .iter()
+        .filter(|it| it.forced)
+        .map(|it| it.service.as_str())
+        .collect();
     match forced.as_slice() {
         [] => who.to_owned(),
-        forced => format!("{who}; outlived the grace period and needed SIGKILL: {}", forced.join(", ")),
+        forced => format!(
+            "{who}; outlived the grace period and needed SIGKILL: {}",
+            forced.join(", ")
+        ),
     }
 }
 
@@ -165,7 +228,8 @@ pub fn with_causes(error: &dyn Error) -> String {
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        let steers = c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let steers = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match c {
             '\n' | '\t' => escaped.push(' '),
             _ if steers => escaped.extend(c.escape_unicode()),
@@ -255,10 +319,14 @@ impl Data {
 
     /// What is too long for a status loses its details, the rows of services last.
     fn encode(mut self) -> Vec<u8> {
-        let encode = |data: &Self| serde_json::to_vec(data).expect("texts and numbers can be written as JSON");
+        let encode = |data: &Self| {
+            serde_json::to_vec(data).expect("texts and numbers can be written as JSON")
+        };
         let mut bytes = encode(&self);
         if bytes.len() > DATA_MAX {
-            self.services.iter_mut().for_each(|service| service.last_lines.clear());
+            self.services
+                .iter_mut()
+                .for_each(|service| service.last_lines.clear());
             self.errors.truncate(10);
             bytes = encode(&self);
         }
@@ -306,7 +374,10 @@ impl ServiceData {
 
 fn problems(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<ProblemData> {
     let problem = |diagnostic: &Diagnostic| {
-        let place = diagnostic.labels.first().and_then(|label| sources.place(label.span));
+        let place = diagnostic
+            .labels
+            .first()
+            .and_then(|label| sources.place(label.span));
         ProblemData {
             message: diagnostic.message.clone(),
             file: place.map(|place| place.file.display().to_string()),
@@ -325,7 +396,11 @@ impl ProblemData {
             (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}: "),
             _ => String::new(),
         };
-        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        let help = self
+            .help
+            .as_ref()
+            .map(|help| format!("; {help}"))
+            .unwrap_or_default();
         format!("{place}{}{help}", self.message)
     }
 }
@@ -350,12 +425,15 @@ mod tests {
     }
 
     fn update(cause: EndCause, services: Vec<ServiceEnd>) -> StatusUpdate {
-        ended(TaskId::from("t"), &PodEnd { cause, services })
+        ended(&TaskId::from("t"), &PodEnd { cause, services })
     }
 
     #[test]
     fn a_failure_names_service_exit_code_and_last_lines() {
-        let web = service(exited(ExitStatus::Code(3), None), &["starting", "no such table: users"]);
+        let web = service(
+            exited(ExitStatus::Code(3), None),
+            &["starting", "no such table: users"],
+        );
         let update = update(EndCause::ServiceFailed(0), vec![web]);
         assert_eq!(update.state, TaskState::Failed);
         insta::assert_snapshot!(update.message.unwrap(), @r#"CE-EXIT: service "web" failed: exit=3; logs=stdout and stderr; last lines: starting | no such table: users"#);
@@ -367,7 +445,10 @@ mod tests {
 
     #[test]
     fn want_of_memory_is_told_with_its_limit() {
-        let oom = OutOfMemory { limit: Some(ByteSize(64 << 20)), peak: Some(ByteSize(64 << 20)) };
+        let oom = OutOfMemory {
+            limit: Some(ByteSize(64 << 20)),
+            peak: Some(ByteSize(64 << 20)),
+        };
         let web = service(exited(ExitStatus::of_containerd(137), Some(oom)), &[]);
         let update = update(EndCause::ServiceFailed(0), vec![web]);
         assert_eq!(update.reason, Some(Reason::ContainerLimitationMemory));
@@ -390,7 +471,10 @@ mod tests {
         let update = update(EndCause::ServiceFailed(0), vec![web]);
         let message = update.message.unwrap();
         assert!(message.len() <= MESSAGE_MAX);
-        assert!(message.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{message}");
+        assert!(
+            message.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+            "{message}"
+        );
         assert!(update.data.unwrap().len() <= DATA_MAX);
     }
 

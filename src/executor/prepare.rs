@@ -25,11 +25,10 @@ use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::PodRequest;
 use crate::supervisor::user_files::UserFiles;
-use crate::sys;
 
 /// What all tasks of one executor share.
 #[derive(Debug)]
-pub struct Ground {
+pub(super) struct Ground {
     pub env: ExecutorEnv,
     pub sandbox: Sandbox,
     pub config: Config,
@@ -44,7 +43,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    pub fn new(
+    pub(super) fn new(
         env: ExecutorEnv,
         sandbox: Sandbox,
         config: Config,
@@ -65,11 +64,14 @@ impl Ground {
 
     /// Connects to containerd with the first task, and not before: an executor that can't must
     /// still tell so.
-    pub async fn host(&self) -> Result<Arc<Host>, HostError> {
+    pub(super) async fn host(&self) -> Result<Arc<Host>, HostError> {
         let open = async || {
             let config = &self.config.containerd;
             let options = HostOptions {
-                containerd: self.containerd.clone().unwrap_or_else(|| config.address.clone()),
+                containerd: self
+                    .containerd
+                    .clone()
+                    .unwrap_or_else(|| config.address.clone()),
                 runtime: config.runtime,
                 snapshotter: config.snapshotter.clone(),
                 folders: self.folders.clone(),
@@ -80,28 +82,44 @@ impl Ground {
     }
 
     /// The host, once a task has been prepared on it.
-    pub fn known_host(&self) -> Option<Arc<Host>> {
+    pub(super) fn known_host(&self) -> Option<Arc<Host>> {
         self.host.get().cloned()
     }
 
     /// The host, if there was a task that wanted it.
-    pub fn into_host(self) -> Option<Arc<Host>> {
+    pub(super) fn into_host(self) -> Option<Arc<Host>> {
         self.host.into_inner()
     }
 }
 
 /// Reads the task's Compose file and plans its pod, the executor's pod number `ordinal`.
-pub async fn prepare(ground: &Ground, task: &Task, ordinal: u32) -> Result<PodRequest, Refusal> {
+pub(super) async fn prepare(
+    ground: &Ground,
+    task: &Task,
+    ordinal: u32,
+) -> Result<PodRequest, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
     let loaded = load(ground, &description)?;
     tell(&loaded.warnings, &loaded.sources);
     let host = ground.host().await?;
-    let container = ground.sandbox.path().file_name().unwrap_or_default().to_string_lossy();
-    let id = PodId::of_executor(ground.env.framework_id.as_str(), ground.env.executor_id.as_str(), &container, ordinal);
+    let container = ground
+        .sandbox
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let id = PodId::of_executor(
+        ground.env.framework_id.as_str(),
+        ground.env.executor_id.as_str(),
+        &container,
+        ordinal,
+    );
     let base = host.cgroup_base().ok_or(Refusal::Cgroup { source: None })?;
-    let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup { source: Some(source) })?;
-    let network = network(ground, &id)?;
+    let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
+        source: Some(source),
+    })?;
+    let network = network(ground, &host, &id);
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base,
@@ -115,16 +133,31 @@ pub async fn prepare(ground: &Ground, task: &Task, ordinal: u32) -> Result<PodRe
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
         volumes: VolumesRule::Sandbox(ground.sandbox.path().join(OWN_FOLDER).join("volumes")),
         environment: description.for_containers,
-        archives: description.archives,
+        archives: description
+            .archives
+            .iter()
+            .map(|path| ground.sandbox.path().join(path))
+            .collect(),
         id: id.clone(),
     };
-    let Loaded { project, sources, .. } = loaded;
+    let Loaded {
+        project, sources, ..
+    } = loaded;
     let planned = match planner::plan(&project, &context) {
         Ok(planned) => planned,
-        Err(diagnostics) => return Err(Refusal::Files { diagnostics, sources }),
+        Err(diagnostics) => {
+            return Err(Refusal::Files {
+                diagnostics,
+                sources,
+            });
+        }
     };
     tell(&planned.warnings, &sources);
-    let prefix = if planned.plan.containers.len() == 1 { Prefix::None } else { Prefix::Plain };
+    let prefix = if planned.plan.containers.len() == 1 {
+        Prefix::None
+    } else {
+        Prefix::Plain
+    };
     Ok(PodRequest {
         plan: planned.plan,
         main: PodRequest::main_of(&project),
@@ -146,7 +179,11 @@ pub async fn prepare(ground: &Ground, task: &Task, ordinal: u32) -> Result<PodRe
 fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
     let sandbox = ground.sandbox.path().to_owned();
     let options = LoadOptions {
-        files: description.files.iter().map(|file| sandbox.join(file)).collect(),
+        files: description
+            .files
+            .iter()
+            .map(|file| sandbox.join(file))
+            .collect(),
         discovery: Discovery::Folder,
         working_dir: sandbox,
         project_name: description.project.clone(),
@@ -155,30 +192,37 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
         ..LoadOptions::default()
     };
     let files = SandboxFiles::new(ground.sandbox.folder()?);
-    let loaded = compose::load(&options, &files)
-        .map_err(|error| Refusal::Files { diagnostics: error.diagnostics, sources: error.sources })?;
+    let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
+        diagnostics: error.diagnostics,
+        sources: error.sources,
+    })?;
     let found = compose::engine_checks(&loaded.project);
     let is_error = |it: &Diagnostic| it.severity == compose::diagnostic::Severity::Error;
     if found.iter().any(is_error) {
         let diagnostics = found.into_iter().filter(is_error).collect();
-        return Err(Refusal::Files { diagnostics, sources: loaded.sources });
+        return Err(Refusal::Files {
+            diagnostics,
+            sources: loaded.sources,
+        });
     }
     tell(&found, &loaded.sources);
     Ok(loaded)
 }
 
 /// The namespace that Mesos gave the executor where it did, else one for the pod.
-fn network(ground: &Ground, id: &PodId) -> Result<NetworkPlan, Refusal> {
+fn network(ground: &Ground, host: &Host, id: &PodId) -> NetworkPlan {
     if ground.config.network.mode == NetworkMode::Host {
-        return Ok(NetworkPlan::Host);
+        return NetworkPlan::Host;
     }
-    let own = sys::process::Namespaces::of_this_process().map_err(HostError::from)?;
-    let host = sys::process::Namespaces::of(1).map_err(HostError::from)?;
-    if own.network == host.network {
-        return Ok(NetworkPlan::Own { netns: ground.folders.netns(id) });
+    if host.has_own_network() {
+        let netns = Path::new("/proc")
+            .join(std::process::id().to_string())
+            .join("ns/net");
+        return NetworkPlan::Executor { netns };
     }
-    let netns = Path::new("/proc").join(std::process::id().to_string()).join("ns/net");
-    Ok(NetworkPlan::Executor { netns })
+    NetworkPlan::Own {
+        netns: ground.folders.netns(id),
+    }
 }
 
 fn tell(warnings: &[Diagnostic], sources: &SourceMap) {

@@ -10,8 +10,10 @@ use crate::supervisor::host::HostError;
 
 /// A task that is not launched.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    #[error("the executor does not run as root: it can't have containerd run anything below its cgroup. Set the task's user to root")]
+pub(super) enum Refusal {
+    #[error(
+        "the executor does not run as root: it can't have containerd run anything below its cgroup. Set the task's user to root"
+    )]
     NotRoot,
     #[error("this executor runs one task for now, and has one")]
     SecondTask,
@@ -22,7 +24,10 @@ pub enum Refusal {
     #[error(transparent)]
     Description(#[from] DescriptionError),
     #[error("the Compose file can't be run")]
-    Files { diagnostics: Vec<Diagnostic>, sources: SourceMap },
+    Files {
+        diagnostics: Vec<Diagnostic>,
+        sources: SourceMap,
+    },
     #[error("this host can't run pods")]
     Host(#[from] HostError),
     #[error("the executor is in no cgroup of its own, so a pod's limits would not bind")]
@@ -31,11 +36,14 @@ pub enum Refusal {
 
 /// The operator's file, or where the executor was told to keep its own.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigurationError {
+pub(super) enum ConfigurationError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("--{flag} has no place in an executor")]
     Refused { flag: &'static str },
     #[error("--{flag} can't be trusted")]
-    Flag { flag: &'static str, source: super::trust::Untrusted },
+    Flag {
+        flag: &'static str,
+        source: super::trust::Untrusted,
+    },
 }

@@ -16,20 +16,30 @@ pub(super) struct SandboxFiles {
 
 impl SandboxFiles {
     pub(super) fn new(sandbox: Folder) -> Self {
-        Self { sandbox, limit: Limits::default().file_bytes }
+        Self {
+            sandbox,
+            limit: Limits::default().file_bytes,
+        }
     }
 }
 
 impl Files for SandboxFiles {
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
-        self.sandbox.read(path, self.limit).map_err(|error| match error {
-            _ if error.is_not_found() => FileError::NotFound { path: path.to_owned() },
-            Error::Outside { path, folder } => FileError::Outside { path, root: folder },
-            Error::NotRegular { path, .. } => FileError::NotAFile { path },
-            Error::TooLarge { path, limit } => FileError::TooLarge { path, limit },
-            Error::Open { path, source } => FileError::Io { path, source },
-            error => FileError::Io { path: path.to_owned(), source: std::io::Error::other(error) },
-        })
+        self.sandbox
+            .read(path, self.limit)
+            .map_err(|error| match error {
+                _ if error.is_not_found() => FileError::NotFound {
+                    path: path.to_owned(),
+                },
+                Error::Outside { path, folder } => FileError::Outside { path, root: folder },
+                Error::NotRegular { path, .. } => FileError::NotAFile { path },
+                Error::TooLarge { path, limit } => FileError::TooLarge { path, limit },
+                Error::Open { path, source } => FileError::Io { path, source },
+                error => FileError::Io {
+                    path: path.to_owned(),
+                    source: std::io::Error::other(error),
+                },
+            })
     }
 
     fn kind(&self, path: &Path) -> Option<FileKind> {

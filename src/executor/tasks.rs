@@ -12,7 +12,7 @@ use tracing::{error, info};
 use super::outcome;
 use super::prepare::{self, Ground};
 use super::refusal::Refusal;
-use crate::mesos::{Capability, NetworkStatus, StatusUpdate, Subscribed, Task, TaskId, TaskState};
+use crate::mesos::{Capability, StatusUpdate, Subscribed, Task, TaskId, TaskState};
 use crate::pod::names::PodId;
 use crate::supervisor::host::Host;
 use crate::supervisor::pod::{Pod, PodRequest};
@@ -31,7 +31,10 @@ pub(super) struct Tasks {
     preparing: JoinSet<Result<PodRequest, Refusal>>,
     /// Pods that have ended and are being taken away; true when nothing of it is left.
     leaving: JoinSet<bool>,
-    reports: (mpsc::Sender<(PodId, PodReport)>, mpsc::Receiver<(PodId, PodReport)>),
+    reports: (
+        mpsc::Sender<(PodId, PodReport)>,
+        mpsc::Receiver<(PodId, PodReport)>,
+    ),
 }
 
 #[derive(Debug)]
@@ -82,11 +85,18 @@ impl Tasks {
             return vec![outcome::refused(task.id, &Refusal::SecondTask)];
         }
         let (id, kill_grace) = (task.id.clone(), task.kill_grace_period);
-        let current = |phase| Some(Current { id: id.clone(), kill_grace, phase });
+        let current = |phase| {
+            Some(Current {
+                id: id.clone(),
+                kill_grace,
+                phase,
+            })
+        };
         match &self.ground {
             Some(Ok(ground)) => {
                 let ground = Arc::clone(ground);
-                self.preparing.spawn(async move { prepare::prepare(&ground, &task, 0).await });
+                self.preparing
+                    .spawn(async move { prepare::prepare(&ground, &task, 0).await });
                 self.current = current(Phase::Preparing);
                 Vec::new()
             }
@@ -110,20 +120,31 @@ impl Tasks {
         }
     }
 
-    pub(super) fn stop_all(&mut self, reason: StopReason, within: Option<Duration>) -> Vec<StatusUpdate> {
+    pub(super) fn stop_all(
+        &mut self,
+        reason: StopReason,
+        within: Option<Duration>,
+    ) -> Vec<StatusUpdate> {
         self.stop(reason, within)
     }
 
     fn stop(&mut self, reason: StopReason, within: Option<Duration>) -> Vec<StatusUpdate> {
-        let Some(current) = &mut self.current else { return Vec::new() };
-        let killing = self.tells_killing.then(|| StatusUpdate::new(current.id.clone(), TaskState::Killing));
+        let Some(current) = &mut self.current else {
+            return Vec::new();
+        };
+        let killing = self
+            .tells_killing
+            .then(|| StatusUpdate::new(current.id.clone(), TaskState::Killing));
         match &current.phase {
             Phase::Preparing => {
                 // Nothing has been made yet.
                 self.preparing.abort_all();
                 current.phase = Phase::Over;
-                let end = PodEnd { cause: EndCause::Stopped(reason), services: Vec::new() };
-                let ended = outcome::ended(current.id.clone(), &end);
+                let end = PodEnd {
+                    cause: EndCause::Stopped(reason),
+                    services: Vec::new(),
+                };
+                let ended = outcome::ended(&current.id, &end);
                 killing.into_iter().chain([ended]).collect()
             }
             Phase::Running(pod) => {
@@ -146,10 +167,16 @@ impl Tasks {
 
     /// Takes in what [`Tasks::next`] brought.
     pub(super) fn take(&mut self, news: News) -> Vec<StatusUpdate> {
-        let Some(current) = &mut self.current else { return Vec::new() };
+        let Some(current) = &mut self.current else {
+            return Vec::new();
+        };
         match news {
             News::Prepared(Ok(Ok(request))) if matches!(current.phase, Phase::Preparing) => {
-                let host = self.ground.as_ref().and_then(|ground| ground.as_ref().ok()).and_then(|it| it.known_host());
+                let host = self
+                    .ground
+                    .as_ref()
+                    .and_then(|ground| ground.as_ref().ok())
+                    .and_then(|it| it.known_host());
                 let host = host.expect("a pod has been prepared on a host");
                 info!(pod = %request.plan.id, "launching the pod");
                 current.phase = Phase::Running(Pod::start(host, request, self.reports.0.clone()));
@@ -163,21 +190,20 @@ impl Tasks {
                 error!(%failure, "preparing the pod failed");
                 current.phase = Phase::Over;
                 let mut update = StatusUpdate::new(current.id.clone(), TaskState::Failed);
-                update.message = Some("CE-LAUNCH: the executor failed; executor.log has more".to_owned());
+                update.message =
+                    Some("CE-LAUNCH: the executor failed; executor.log has more".to_owned());
                 vec![update]
             }
             // It was stopped while it was being prepared.
             News::Prepared(_) => Vec::new(),
             News::Report(_, PodReport::Running) => {
-                let mut update = StatusUpdate::new(current.id.clone(), TaskState::Running);
-                update.networks = vec![NetworkStatus::default()];
-                vec![update]
+                vec![StatusUpdate::new(current.id.clone(), TaskState::Running)]
             }
             News::Report(_, PodReport::Ended(end)) => {
                 if let Phase::Running(pod) = std::mem::replace(&mut current.phase, Phase::Over) {
                     self.leaving.spawn(pod.gone());
                 }
-                vec![outcome::ended(current.id.clone(), &end)]
+                vec![outcome::ended(&current.id, &end)]
             }
             News::Left(Ok(true)) => Vec::new(),
             News::Left(_) => {
@@ -189,7 +215,10 @@ impl Tasks {
 
     /// There is no task that could still say something.
     pub(super) fn is_idle(&self) -> bool {
-        self.current.as_ref().is_none_or(|current| matches!(current.phase, Phase::Over)) && self.leaving.is_empty()
+        self.current
+            .as_ref()
+            .is_none_or(|current| matches!(current.phase, Phase::Over))
+            && self.leaving.is_empty()
     }
 
     /// There was a task, and nothing of it is left.

@@ -13,10 +13,7 @@
 //! ```text
 //! <state>/locks/<pod>             held by the pod's owner
 //! <state>/pods/<pod>/netns        its network namespace, mounted
-//! <state>/pods/<pod>/shm/         its /dev/shm, mounted
-//! <state>/pods/<pod>/io/          FIFOs of its containers
-//! <state>/pods/<pod>/binds/       users' files, pinned by mounts
-//! <state>/pods/<pod>/files/<service>/   hosts, hostname, resolv.conf
+//! <state>/pods/<pod>/…            its /dev/shm and pinned files, mounted; its FIFOs, hosts files
 //! ```
 
 use std::fs::{self, DirBuilder};
@@ -133,23 +130,6 @@ impl Folders {
 
     pub fn netns(&self, pod: &PodId) -> PathBuf {
         self.pod_state(pod).join("netns")
-    }
-
-    pub fn shm(&self, pod: &PodId) -> PathBuf {
-        self.pod_state(pod).join("shm")
-    }
-
-    pub fn io(&self, pod: &PodId) -> PathBuf {
-        self.pod_state(pod).join("io")
-    }
-
-    pub fn binds(&self, pod: &PodId) -> PathBuf {
-        self.pod_state(pod).join("binds")
-    }
-
-    /// The folder of a service's hosts file and the like.
-    pub fn files(&self, pod: &PodId, service: &str) -> PathBuf {
-        self.pod_state(pod).join("files").join(service)
     }
 
     /// Named volumes that outlive their pods.

@@ -226,7 +226,7 @@ mod tests {
         assert!(journal.is_recorded(&snapshot("web-42-0123456789ab.web")));
         assert!(!journal.is_recorded(&snapshot("another")));
         let folder = |path| Step::Folder { path };
-        assert!(journal.is_recorded(&folder(folders.io(&pod()))));
+        assert!(journal.is_recorded(&folder(folders.pod_state(&pod()).join("io"))));
         assert!(!journal.is_recorded(&folder("/srv/volume".into())));
     }
 }

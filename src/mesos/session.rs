@@ -13,10 +13,10 @@ use super::call::Agent;
 use super::delivery;
 use super::env::{ExecutorEnv, Recovery};
 use super::event::Event;
+use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::lost::{Disconnect, Lost};
 use super::subscription::Subscription;
-use super::task::Task;
 
 /// The shortest wait between two attempts to subscribe, whatever the agent asks for.
 const RESUBSCRIBE_MIN: Duration = Duration::from_millis(10);
@@ -44,7 +44,7 @@ impl Default for Timing {
             registration: Duration::from_mins(1),
             refusal: Duration::from_secs(5),
             resubscribe: Duration::from_millis(200),
-            resend: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            resend: Backoff::new(Duration::from_millis(100), Duration::from_secs(2)),
         }
     }
 }
@@ -55,16 +55,8 @@ pub(super) struct Session {
     agent: Agent,
     recovery: Option<Recovery>,
     timing: Timing,
-    inbox: Inbox,
-}
-
-/// Where events go: into the ledger, and on to the executor.
-#[derive(Debug)]
-struct Inbox {
     ledger: watch::Sender<Ledger>,
-    /// Not bounded: the agent's events are few, and one that waited would hold up the updates.
-    events: mpsc::UnboundedSender<Event>,
-    subscribed_before: bool,
+    inbox: Inbox,
 }
 
 impl Session {
@@ -78,18 +70,15 @@ impl Session {
             agent: Agent::new(env, timing.answer),
             recovery: env.recovery,
             timing,
-            inbox: Inbox {
-                ledger,
-                events,
-                subscribed_before: false,
-            },
+            inbox: Inbox::new(ledger.clone(), events),
+            ledger,
         }
     }
 
     /// Until the agent is lost or the driver closes.
     pub(super) async fn run(mut self, closing: CancellationToken) {
         let lost = closing.run_until_cancelled(self.live()).await;
-        self.inbox.ledger.send_modify(Ledger::close);
+        self.ledger.send_modify(Ledger::close);
         if let Some(lost) = lost {
             self.inbox.take(Event::Lost(lost));
         }
@@ -156,22 +145,21 @@ impl Session {
 
     /// Subscribed means that an event came. It need not be SUBSCRIBED: SHUTDOWN goes before it.
     async fn try_subscribe(&self) -> Result<(Subscription, Event), Disconnect> {
-        let (subscribe, updates) = self.inbox.ledger.borrow().subscribe();
+        let (subscribe, updates) = self.ledger.borrow().subscribe();
         let mut subscription = self.agent.subscribe(subscribe).await?;
         let within = self.timing.answer;
         let first = timeout(within, subscription.next())
             .await
             .unwrap_or(Err(Disconnect::Silent { within }))?;
-        self.inbox
-            .ledger
+        self.ledger
             .send_modify(|ledger| ledger.subscribed(&updates));
         Ok((subscription, first))
     }
 
     /// Passes events on and sends what is due, until the stream ends or the agent turns away.
     async fn follow(&mut self, mut subscription: Subscription, first: Event) -> Disconnect {
-        let ledger = self.inbox.ledger.clone();
-        let mut delivery = pin!(delivery::run(&self.agent, &ledger, self.timing.resend));
+        let resend = self.timing.resend;
+        let mut delivery = pin!(delivery::run(&self.agent, &self.ledger, resend));
         self.inbox.take(first);
         loop {
             tokio::select! {
@@ -191,47 +179,5 @@ fn log_attempt(error: &(dyn Error + 'static), first: bool) {
         tracing::warn!(error, "not subscribed to the agent: trying again");
     } else {
         tracing::debug!(error, "not subscribed to the agent");
-    }
-}
-
-impl Inbox {
-    /// Events of one stream come in order, so a task is in the ledger before anyone can report on it.
-    fn take(&mut self, event: Event) {
-        let event = match event {
-            Event::Subscribed(subscribed) if self.subscribed_before => {
-                tracing::info!("subscribed to the agent again");
-                Event::Reconnected(subscribed)
-            }
-            Event::Subscribed(subscribed) => {
-                tracing::info!(agent = subscribed.agent.hostname, "subscribed to the agent");
-                self.subscribed_before = true;
-                Event::Subscribed(subscribed)
-            }
-            event => event,
-        };
-        match &event {
-            Event::Launch(task) => self.launched(std::slice::from_ref(&**task)),
-            Event::LaunchGroup(tasks) => self.launched(tasks),
-            Event::Acknowledged { task, update } => {
-                let known = self
-                    .ledger
-                    .send_if_modified(|ledger| ledger.acknowledged(task, *update));
-                if !known {
-                    tracing::debug!(?task, %update, "acknowledged once more");
-                    return;
-                }
-            }
-            _ => {}
-        }
-        // Nobody listens when the executor is on its way out.
-        let _ = self.events.send(event);
-    }
-
-    fn launched(&self, tasks: &[Task]) {
-        self.ledger.send_modify(|ledger| {
-            for task in tasks {
-                ledger.launched(task.id.clone(), task.raw.clone());
-            }
-        });
     }
 }

@@ -41,10 +41,15 @@ pub enum Arch {
 
 impl Arch {
     /// The one this program is built for.
-    #[cfg(target_arch = "x86_64")]
-    pub const CURRENT: Self = Self::X86_64;
-    #[cfg(target_arch = "aarch64")]
-    pub const CURRENT: Self = Self::Aarch64;
+    pub const fn current() -> Option<Self> {
+        if cfg!(target_arch = "x86_64") {
+            Some(Self::X86_64)
+        } else if cfg!(target_arch = "aarch64") {
+            Some(Self::Aarch64)
+        } else {
+            None
+        }
+    }
 }
 
 /// The first two numbers of `uname -r`.

@@ -53,8 +53,8 @@ pub fn container_spec(
     let standard = spec.mounts_mut().take().unwrap_or_default();
     spec.set_mounts(Some(mounts::mounts(standard, plan, input.files)?))
         .set_root(Some(root))
-        .set_hostname(Some(plan.hostname.clone()))
-        .set_annotations(Some(sandbox::group(sandbox)));
+        .set_hostname(Some(plan.hostname.clone()));
+    sandbox::join_group(&mut spec, input.sandbox);
     Ok(spec)
 }
 

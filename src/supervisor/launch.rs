@@ -16,8 +16,9 @@ use super::report::{ServiceState, StopReason};
 use super::sandbox::{self, RunDir};
 use crate::compose::source::Span;
 use crate::containerd::{Labels, LeaseId, RpcError, Runtime, SnapshotKey};
-use crate::image::ImageError;
+use crate::image::{ImageError, InvalidReference};
 use crate::journal::{JournalError, Step};
+use crate::network::NetworkError;
 use crate::oci::{self, Accounts, ContainerFiles, ContainerInput, PauseRef, Spec, SpecError};
 use crate::pod::plan::Signal;
 use crate::sys::{self, beneath, cgroup, fifo};
@@ -37,31 +38,64 @@ pub enum LaunchError {
     #[error("the pod's lease can't be made")]
     Lease(#[source] RpcError),
     #[error("{path} can't be written")]
-    Write { path: PathBuf, source: std::io::Error },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Kernel(#[from] sys::PathError),
     #[error("the pod's cgroups can't be made or are not kept to")]
     Cgroup(#[from] cgroup::Error),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error("the pause container can't be run")]
     Sandbox(#[source] RpcError),
+    #[error("service \"{service}\": its image has no name that could be")]
+    ImageName {
+        service: String,
+        span: Span,
+        source: InvalidReference,
+    },
     #[error("service \"{service}\": its image can't be used")]
-    Image { service: String, span: Span, source: ImageError },
-    #[error("the archive {} can't be used", path.display())]
-    Archive { path: PathBuf, source: ImageError },
+    Image {
+        service: String,
+        span: Span,
+        source: ImageError,
+    },
+    #[error("the pod's images can't be used")]
+    Images { source: ImageError },
     #[error("the archive {} can't be opened", path.display())]
-    OpenArchive { path: PathBuf, source: beneath::Error },
+    OpenArchive {
+        path: PathBuf,
+        source: beneath::Error,
+    },
     #[error("service \"{service}\": a file it binds can't be used")]
-    Bind { service: String, span: Span, source: beneath::Error },
+    Bind {
+        service: String,
+        span: Span,
+        source: beneath::Error,
+    },
     #[error("the folder of volume \"{name}\" can't be made")]
-    Volume { name: String, source: beneath::Error },
+    Volume {
+        name: String,
+        source: beneath::Error,
+    },
     #[error(transparent)]
-    Spec(#[from] SpecError),
+    Spec(Box<SpecError>),
     #[error("service \"{service}\": the users of its image can't be read")]
-    Accounts { service: String, source: oci::UserError },
+    Accounts {
+        service: String,
+        source: oci::UserError,
+    },
     #[error("service \"{service}\": its root file system can't be made")]
     Root { service: String, source: RpcError },
     #[error("service \"{service}\": its command \"{command}\" can't be run: {why}")]
-    Command { service: String, command: String, why: &'static str, source: RpcError },
+    Command {
+        service: String,
+        command: String,
+        why: &'static str,
+        source: RpcError,
+    },
     #[error("service \"{service}\" can't be created")]
     Create { service: String, source: RpcError },
     #[error("service \"{service}\" can't be started")]
@@ -74,7 +108,10 @@ impl LaunchError {
         match self {
             Self::Stopped(_) => "CE-KILLED",
             Self::Journal(_) => "CE-LAUNCH-JOURNAL",
-            Self::Image { .. } | Self::Archive { .. } | Self::OpenArchive { .. } => "CE-IMAGE",
+            Self::ImageName { .. }
+            | Self::Image { .. }
+            | Self::Images { .. }
+            | Self::OpenArchive { .. } => "CE-IMAGE",
             Self::Bind { .. } | Self::Spec(_) | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
             _ => "CE-LAUNCH",
@@ -84,7 +121,8 @@ impl LaunchError {
     /// The service that is to blame, where it is one.
     pub fn service(&self) -> Option<&str> {
         match self {
-            Self::Image { service, .. }
+            Self::ImageName { service, .. }
+            | Self::Image { service, .. }
             | Self::Bind { service, .. }
             | Self::Accounts { service, .. }
             | Self::Root { service, .. }
@@ -98,8 +136,9 @@ impl LaunchError {
     /// Whether the task's own files are to be mended, and not the host.
     pub fn is_users(&self) -> bool {
         match self {
-            Self::Archive { source, .. } | Self::Image { source, .. } => source.is_users(),
-            Self::OpenArchive { .. }
+            Self::Images { source } | Self::Image { source, .. } => source.is_users(),
+            Self::ImageName { .. }
+            | Self::OpenArchive { .. }
             | Self::Bind { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
@@ -113,14 +152,19 @@ impl PodRun {
     /// Brings the pod up. After an error, what has been made is in the journal.
     pub(super) async fn launch(&mut self) -> Result<(), LaunchError> {
         let labels = self.labels();
-        let lease = LeaseId::from_str(self.plan.sandbox.id.as_str()).expect("a container's id is an identifier");
+        let lease = LeaseId::from_str(self.plan.sandbox.id.as_str())
+            .expect("a container's id is an identifier");
         self.journal.intent(&Step::Lease)?;
         let host = std::sync::Arc::clone(&self.host);
-        host.client.leases().create(&lease, labels.clone()).await.map_err(LaunchError::Lease)?;
+        host.client
+            .leases()
+            .create(&lease, labels.clone())
+            .await
+            .map_err(LaunchError::Lease)?;
         let leased = host.client.with_lease(&lease);
 
         let images = tokio::select! {
-            images = images::of_pod(&leased, &host.snapshotter, &self.plan, &self.user_files) => images?,
+            images = images::of_pod(&host.client, &lease, &host.snapshotter, &self.plan, &self.user_files) => images?,
             order = self.orders.ordered() => return Err(LaunchError::Stopped(order.reason)),
         };
         self.go_on()?;
@@ -139,7 +183,8 @@ impl PodRun {
         let documents = documents?;
         self.go_on()?;
 
-        self.create_all(&images, documents, &run, &runtime, pause_pid, &labels).await?;
+        self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
+            .await?;
         self.start_all().await
     }
 
@@ -184,15 +229,22 @@ impl PodRun {
             let image = &images[service];
             let name = || plan.service.value.clone();
             let key = plan.id.to_string();
+            let chain = image.chain_id.to_string();
             self.journal.intent(&Step::Snapshot { key: key.clone() })?;
             let mounts = leased
                 .snapshots(&self.host.snapshotter)
-                .prepare(&key, Some(&image.chain_id), Labels::new())
+                .prepare(&key, Some(&chain), Labels::new())
                 .await
-                .map_err(|source| LaunchError::Root { service: name(), source })?;
+                .map_err(|source| LaunchError::Root {
+                    service: name(),
+                    source,
+                })?;
             let accounts = accounts(&mounts, run).map_err(|error| match error {
                 AccountsError::Kernel(source) => LaunchError::Kernel(source),
-                AccountsError::Users(source) => LaunchError::Accounts { service: name(), source },
+                AccountsError::Users(source) => LaunchError::Accounts {
+                    service: name(),
+                    source,
+                },
             })?;
             let folder = run.files(service);
             let files = ContainerFiles {
@@ -209,8 +261,12 @@ impl PodRun {
                 files: &files,
                 pause: PauseRef::Unknown,
             };
-            let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)?;
-            let snapshot = SnapshotKey { snapshotter: self.host.snapshotter.clone(), key };
+            let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)
+                .map_err(|error| LaunchError::Spec(Box::new(error)))?;
+            let snapshot = SnapshotKey {
+                snapshotter: self.host.snapshotter.clone(),
+                key,
+            };
             Ok((Root { snapshot, mounts }, spec))
         };
         try_join_all((0..self.plan.containers.len()).map(one)).await
@@ -230,15 +286,23 @@ impl PodRun {
         for (service, (root, mut spec)) in documents.into_iter().enumerate() {
             let plan = &self.plan.containers[service];
             oci::join(&mut spec, pause);
-            let (stdout, stderr) = (run.io(service).join("stdout"), run.io(service).join("stderr"));
+            let (stdout, stderr) = (
+                run.io(service).join("stdout"),
+                run.io(service).join("stderr"),
+            );
             let stderr = (!plan.process.tty).then_some(stderr);
             fifo::create(&stdout)?;
             stderr.as_deref().map(fifo::create).transpose()?;
-            self.logs.attach(&plan.service.value, &stdout, stderr.as_deref()).map_err(LaunchError::Logs)?;
+            self.logs
+                .attach(&plan.service.value, &stdout, stderr.as_deref())
+                .map_err(LaunchError::Logs)?;
             let id = plan.id.to_string();
             self.journal.intent(&Step::Container { id: id.clone() })?;
             let mut labels = labels.clone();
-            labels.insert("compose-executor/service".to_owned(), plan.service.value.clone());
+            labels.insert(
+                "compose-executor/service".to_owned(),
+                plan.service.value.clone(),
+            );
             wanted.push(NewContainer {
                 id,
                 image: images[service].name.clone(),
@@ -246,7 +310,12 @@ impl PodRun {
                 runtime: runtime.clone(),
                 spec: oci::to_json(&spec).to_string().into_bytes(),
                 root: Some(root),
-                sandbox: self.host.client.server().has_sandboxes().then(|| self.plan.sandbox.id.to_string()),
+                sandbox: self
+                    .host
+                    .client
+                    .server()
+                    .has_sandboxes()
+                    .then(|| self.plan.sandbox.id.to_string()),
                 stdout: Some(stdout),
                 stderr,
                 terminal: plan.process.tty,
@@ -265,11 +334,17 @@ impl PodRun {
                         id: plan.id.to_string(),
                         pid,
                         state: ServiceState::NotStarted,
-                        stop_signal: plan.stop.signal.or(images[service].stop_signal).unwrap_or(Signal::TERM),
+                        stop_signal: plan
+                            .stop
+                            .signal
+                            .or(images[service].stop_signal)
+                            .unwrap_or(Signal::TERM),
                         forced: false,
                     });
                 }
-                Err(source) => failure = failure.or(Some(create_error(&plan.service.value, source))),
+                Err(source) => {
+                    failure = failure.or(Some(create_error(&plan.service.value, source)))
+                }
             }
         }
         failure.map_or(Ok(()), Err)
@@ -280,11 +355,17 @@ impl PodRun {
         for level in self.plan.order.levels.clone() {
             self.go_on()?;
             let client = self.host.client.clone();
-            let starting = self.containers.iter_mut().enumerate().filter(|(i, _)| level.contains(i));
-            let start = starting.filter_map(|(i, container)| Some((i, container.as_mut()?))).map(|(i, container)| {
-                let client = &client;
-                async move { container.start(client).await.map_err(|source| (i, source)) }
-            });
+            let starting = self
+                .containers
+                .iter_mut()
+                .enumerate()
+                .filter(|(i, _)| level.contains(i));
+            let start = starting
+                .filter_map(|(i, container)| Some((i, container.as_mut()?)))
+                .map(|(i, container)| {
+                    let client = &client;
+                    async move { container.start(client).await.map_err(|source| (i, source)) }
+                });
             if let Err((i, source)) = try_join_all(start).await {
                 return Err(start_error(&self.plan.containers[i].service.value, source));
             }
@@ -314,7 +395,10 @@ fn accounts(mounts: &[crate::containerd::Mount], run: &RunDir) -> Result<Account
             let root = beneath::Folder::open_root(root).ok()?;
             root.read(std::path::Path::new(name), limit).ok()
         };
-        (read("etc/passwd").unwrap_or_default(), read("etc/group").unwrap_or_default())
+        (
+            read("etc/passwd").unwrap_or_default(),
+            read("etc/group").unwrap_or_default(),
+        )
     })
     .map_err(AccountsError::Kernel)?;
     Accounts::parse(&passwd, &group).map_err(AccountsError::Users)
@@ -322,17 +406,25 @@ fn accounts(mounts: &[crate::containerd::Mount], run: &RunDir) -> Result<Account
 
 /// Runtimes tell a command that can't be run in their own words, with the command in quotes.
 fn create_error(service: &str, source: RpcError) -> LaunchError {
-    command_error(service, source).unwrap_or_else(|source| LaunchError::Create { service: service.to_owned(), source })
+    command_error(service, source).unwrap_or_else(|source| LaunchError::Create {
+        service: service.to_owned(),
+        source,
+    })
 }
 
 /// crun looks for the command when it starts the container.
 fn start_error(service: &str, source: RpcError) -> LaunchError {
-    command_error(service, source).unwrap_or_else(|source| LaunchError::Start { service: service.to_owned(), source })
+    command_error(service, source).unwrap_or_else(|source| LaunchError::Start {
+        service: service.to_owned(),
+        source,
+    })
 }
 
 fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
     let said = &source.message;
-    let why = if said.contains("executable file not found in $PATH") || said.contains("executable file `") {
+    let why = if said.contains("executable file not found in $PATH")
+        || said.contains("executable file `")
+    {
         "it is not in the image"
     } else if said.contains("exec") && said.contains("no such file or directory") {
         "it is not in the image, or what it needs to run is not"
@@ -349,7 +441,12 @@ fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcErro
         parts.nth(1).map(str::to_owned)
     };
     let command = quoted('"').or_else(|| quoted('`')).unwrap_or_default();
-    Ok(LaunchError::Command { service: service.to_owned(), command, why, source })
+    Ok(LaunchError::Command {
+        service: service.to_owned(),
+        command,
+        why,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -373,13 +470,19 @@ mod tests {
         let crun = "failed to create shim task: OCI runtime create failed: executable file `nope` not found in $PATH: No such file or directory: unknown";
         for text in [runc, crun] {
             let error = told(text);
-            assert!(matches!(&error, LaunchError::Command { command, .. } if command == "nope"), "{error}");
+            assert!(
+                matches!(&error, LaunchError::Command { command, .. } if command == "nope"),
+                "{error}"
+            );
             assert_eq!(error.code(), "CE-LAUNCH-EXEC");
         }
     }
 
     #[test]
     fn other_words_are_passed_on() {
-        assert!(matches!(told("failed to create shim task: no space left on device"), LaunchError::Create { .. }));
+        assert!(matches!(
+            told("failed to create shim task: no space left on device"),
+            LaunchError::Create { .. }
+        ));
     }
 }

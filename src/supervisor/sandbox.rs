@@ -13,10 +13,10 @@ use super::report::ServiceState;
 use super::runtime::{Candidates, OciRuntime};
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
-use crate::network::{self, files};
+use crate::network::{self, PodNetwork, files};
 use crate::oci;
 use crate::pod::plan::{NetworkPlan, PodPlan, Signal};
-use crate::sys::{self, mount, netns};
+use crate::sys::mount;
 
 /// The permissions of a directory that everybody may write to, as /dev/shm is.
 const SHM_MODE: u32 = 0o1777;
@@ -57,7 +57,9 @@ impl RunDir {
 pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<RunDir, LaunchError> {
     let sandbox = &plan.sandbox;
     let run = RunDir(host.folders.pod_state(&plan.id));
-    journal.intent(&Step::Folder { path: run.0.clone() })?;
+    journal.intent(&Step::Folder {
+        path: run.0.clone(),
+    })?;
     for folder in [run.shm(), run.binds(), run.look()] {
         make_folder(&folder)?;
     }
@@ -68,12 +70,18 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
 
     journal.intent(&Step::Cgroup)?;
     let shim = sandbox.cgroup.shim();
-    host.cgroups.create_pod(sandbox.cgroup.as_str(), &[shim.as_str()], Some(sandbox.pids_limit))?;
+    host.cgroups.create_pod(
+        sandbox.cgroup.as_str(),
+        &[shim.as_str()],
+        Some(sandbox.pids_limit),
+    )?;
 
     if let NetworkPlan::Own { netns } = &sandbox.network {
-        journal.intent(&Step::Netns { path: netns.clone() })?;
-        netns::create(netns)?;
+        journal.intent(&Step::Netns {
+            path: netns.clone(),
+        })?;
     }
+    PodNetwork::set_up(&sandbox.network)?;
     journal.intent(&Step::Mount { path: run.shm() })?;
     mount::tmpfs(&run.shm(), sandbox.shm_size.0, SHM_MODE)?;
 
@@ -81,7 +89,10 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
     for (service, container) in plan.containers.iter().enumerate() {
         let folder = run.files(service);
         write(&folder.join("hosts"), &files::hosts(&container.hosts))?;
-        write(&folder.join("hostname"), &format!("{}\n", container.hostname))?;
+        write(
+            &folder.join("hostname"),
+            &files::hostname(&container.hostname),
+        )?;
         write(&folder.join("resolv.conf"), &resolv_conf)?;
     }
     Ok(run)
@@ -119,14 +130,20 @@ pub(super) async fn start_pause(
         (Err(error), Some(second)) => {
             debug!(%error, "crun does not work on this host; trying runc");
             remove_failed(host, &id).await;
-            let pause = create_pause(host, plan, labels, second).await.map_err(LaunchError::Sandbox)?;
+            let pause = create_pause(host, plan, labels, second)
+                .await
+                .map_err(LaunchError::Sandbox)?;
             remember(host, second);
             (pause, second)
         }
     };
-    host.cgroups.verify(pause.pid, plan.sandbox.cgroup.pause().as_str())?;
+    host.cgroups
+        .verify(pause.pid, plan.sandbox.cgroup.pause().as_str())?;
     let mut pause = pause;
-    pause.start(&host.client).await.map_err(LaunchError::Sandbox)?;
+    pause
+        .start(&host.client)
+        .await
+        .map_err(LaunchError::Sandbox)?;
     Ok((pause, self::runtime(plan, runtime)))
 }
 
@@ -137,7 +154,10 @@ fn runtime(plan: &PodPlan, program: OciRuntime) -> Runtime {
         shim_cgroup: plan.sandbox.cgroup.shim().to_string(),
         ..RuntimeOptions::default()
     };
-    Runtime { options, ..Runtime::default() }
+    Runtime {
+        options,
+        ..Runtime::default()
+    }
 }
 
 async fn create_pause(
@@ -161,15 +181,26 @@ async fn create_pause(
         terminal: false,
     };
     let pid = container::create(&host.client, new).await?;
-    Ok(Running { id, pid, state: ServiceState::NotStarted, stop_signal: Signal::KILL, forced: false })
+    Ok(Running {
+        id,
+        pid,
+        state: ServiceState::NotStarted,
+        stop_signal: Signal::KILL,
+        forced: false,
+    })
 }
 
 /// What a failed try leaves: the container object, perhaps a task.
 async fn remove_failed(host: &Host, id: &str) {
     let tasks = host.client.tasks();
-    let _ = tasks.kill(Process::init(id), Signal::KILL.0.unsigned_abs()).await;
+    let _ = tasks
+        .kill(Process::init(id), Signal::KILL.0.unsigned_abs())
+        .await;
     let _ = tasks.wait(Process::init(id), GONE).await;
-    for result in [tasks.delete(Process::init(id)).await.map(drop), host.client.containers().delete(id).await] {
+    for result in [
+        tasks.delete(Process::init(id)).await.map(drop),
+        host.client.containers().delete(id).await,
+    ] {
         if let Err(error) = result {
             warn!(%error, "the probe's container can't be removed");
         }
@@ -184,11 +215,17 @@ fn remember(host: &Host, runtime: OciRuntime) {
 }
 
 fn make_folder(path: &Path) -> Result<(), LaunchError> {
-    std::fs::create_dir_all(path).map_err(|source| LaunchError::Write { path: path.to_owned(), source })
+    std::fs::create_dir_all(path).map_err(|source| LaunchError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), LaunchError> {
-    std::fs::write(path, text).map_err(|source| LaunchError::Write { path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| LaunchError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Pins the user's files that containers bind, so that what is put in their place later changes
@@ -202,17 +239,33 @@ pub(super) fn pin(
     for volume in &plan.volumes {
         files
             .make_folder(&volume.path)
-            .map_err(|source| LaunchError::Volume { name: volume.name.clone(), source })?;
+            .map_err(|source| LaunchError::Volume {
+                name: volume.name.clone(),
+                source,
+            })?;
     }
     for container in &plan.containers {
-        for mount in &container.mounts {
-            let MountSource::Bind { path, create, pinned } = &mount.source else { continue };
+        for planned in &container.mounts {
+            let MountSource::Bind {
+                path,
+                create,
+                pinned,
+            } = &planned.source
+            else {
+                continue;
+            };
             let service = || container.service.value.clone();
             let entry = files
                 .entry(path, *create)
-                .map_err(|source| LaunchError::Bind { service: service(), span: mount.target.span, source })?;
-            journal.intent(&Step::Mount { path: pinned.clone() })?;
-            sys::mount::pin(&entry, pinned)?;
+                .map_err(|source| LaunchError::Bind {
+                    service: service(),
+                    span: planned.target.span,
+                    source,
+                })?;
+            journal.intent(&Step::Mount {
+                path: pinned.clone(),
+            })?;
+            mount::pin(&entry, pinned)?;
         }
     }
     Ok(())

@@ -22,9 +22,10 @@ impl UserFiles {
     pub(super) fn file(&self, path: &Path) -> Result<File, beneath::Error> {
         match self {
             Self::Sandbox(sandbox) => sandbox.file(path),
-            Self::Anywhere => {
-                File::open(path).map_err(|source| beneath::Error::Open { path: path.to_owned(), source })
-            }
+            Self::Anywhere => File::open(path).map_err(|source| beneath::Error::Open {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
@@ -51,8 +52,12 @@ impl UserFiles {
     pub(super) fn make_folder(&self, path: &Path) -> Result<(), beneath::Error> {
         match self {
             Self::Sandbox(sandbox) => sandbox.create_folder(path, FOLDER_MODE).map(drop),
-            Self::Anywhere => std::fs::create_dir_all(path)
-                .map_err(|source| beneath::Error::Open { path: path.to_owned(), source }),
+            Self::Anywhere => {
+                std::fs::create_dir_all(path).map_err(|source| beneath::Error::Open {
+                    path: path.to_owned(),
+                    source,
+                })
+            }
         }
     }
 

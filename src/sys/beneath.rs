@@ -299,6 +299,26 @@ impl AsFd for Folder {
 }
 
 impl Entry {
+    /// Finds what a path stands for whose owner may name anything: links are followed.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_PATH.bits())
+            .open(path)
+            .map_err(failed)?;
+        let fd = OwnedFd::from(file);
+        let stat = fstat(&fd).map_err(|errno| failed(errno.into()))?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+            stat,
+        })
+    }
+
     pub fn kind(&self) -> Kind {
         Kind::of(&self.stat)
     }
