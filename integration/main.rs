@@ -28,6 +28,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod sys;
 mod trial;
 mod up;
 mod wait;
@@ -47,6 +48,7 @@ use trial::{SharedLab, Test};
 fn tests() -> Vec<Test> {
     let themes = [
         oracle_sees::tests(),
+        sys::tests(),
         lifecycle::tests(),
         placement::tests(),
         namespaces::tests(),

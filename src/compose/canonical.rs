@@ -253,9 +253,11 @@ impl Canonical {
         let old = std::mem::replace(external, Node::bool(true, span));
         let Some(name) = old.get("name") else { return };
         self.warnings.push(
-            Diagnostic::warning(format!("{path}: external.name is the old way to write name"))
-                .at(name.span)
-                .help("write `external: true` and `name` beside it"),
+            Diagnostic::warning(format!(
+                "{path}: external.name is the old way to write name"
+            ))
+            .at(name.span)
+            .help("write `external: true` and `name` beside it"),
         );
         match map.get("name") {
             Some(other) if other != name => {

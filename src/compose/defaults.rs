@@ -50,7 +50,11 @@ fn maps(list: Option<&mut Node>) -> impl Iterator<Item = &mut Map> {
 
 fn text(map: &mut Map, key: &str, default: &str) {
     if !map.contains(key) {
-        let span = map.iter().next().map(|(_, span, _)| span).unwrap_or_default();
+        let span = map
+            .iter()
+            .next()
+            .map(|(_, span, _)| span)
+            .unwrap_or_default();
         map.insert_made(key, Node::string(default, span));
     }
 }

@@ -120,7 +120,15 @@ impl<'a> Loading<'a> {
 
     /// Whether a path is none of this machine's; that is refused.
     pub fn refuse_remote(&mut self, path: &str, span: Span) -> bool {
-        let remote = ["https://", "http://", "git://", "ssh://", "oci://", "git@", "github.com/"];
+        let remote = [
+            "https://",
+            "http://",
+            "git://",
+            "ssh://",
+            "oci://",
+            "git@",
+            "github.com/",
+        ];
         let is_remote = remote.iter().any(|prefix| path.starts_with(prefix));
         if is_remote {
             self.fail(
@@ -201,11 +209,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Merges the documents of the project's own files.
-    pub fn model(
-        &mut self,
-        files: Vec<(PathBuf, Vec<Node>)>,
-        scope: &Scope,
-    ) -> Result<Node, Stop> {
+    pub fn model(&mut self, files: Vec<(PathBuf, Vec<Node>)>, scope: &Scope) -> Result<Node, Stop> {
         let mut tree = empty();
         for (path, documents) in files {
             let open = [path.clone()];
@@ -317,8 +321,7 @@ impl<'a> Loading<'a> {
     fn drop_version(&mut self, tree: &mut Node) {
         if let Some(version) = tree.as_map_mut().and_then(|map| map.remove("version")) {
             self.warn(
-                Diagnostic::warning("`version` means nothing any more and can go")
-                    .at(version.span),
+                Diagnostic::warning("`version` means nothing any more and can go").at(version.span),
             );
         }
     }

@@ -42,10 +42,17 @@ pub fn merge(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnostic
 fn is_sequence(path: &[&str]) -> bool {
     matches!(
         path,
-        [
-            "annotations" | "dns" | "dns_opt" | "dns_search" | "env_file" | "environment"
-                | "label_file" | "labels" | "sysctls" | "tmpfs"
-        ] | ["build", "args" | "additional_contexts" | "labels"]
+        ["annotations"
+            | "dns"
+            | "dns_opt"
+            | "dns_search"
+            | "env_file"
+            | "environment"
+            | "label_file"
+            | "labels"
+            | "sysctls"
+            | "tmpfs"]
+            | ["build", "args" | "additional_contexts" | "labels"]
             | ["deploy", "labels"]
             | ["volumes", "[]", "volume", "labels"]
     )
@@ -244,7 +251,10 @@ fn merge_pools(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnost
                 continue;
             }
             pool = merge_value(pool, other.clone(), path.item(0), errors);
-            match pools.iter_mut().find(|known| subnet(known) == subnet(&pool)) {
+            match pools
+                .iter_mut()
+                .find(|known| subnet(known) == subnet(&pool))
+            {
                 Some(known) => *known = pool.clone(),
                 None => pools.push(pool.clone()),
             }

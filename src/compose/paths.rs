@@ -44,7 +44,14 @@ impl Bases<'_> {
 
     /// As [`Self::absolute`], for what may be a repository or an image.
     fn context(self, path: &str) -> String {
-        let remote = ["https://", "http://", "git://", "ssh://", "github.com/", "git@"];
+        let remote = [
+            "https://",
+            "http://",
+            "git://",
+            "ssh://",
+            "github.com/",
+            "git@",
+        ];
         if path.contains("://")
             || path.starts_with("service:")
             || remote.iter().any(|prefix| path.starts_with(prefix))
@@ -67,12 +74,7 @@ fn is_windows_absolute(path: &str) -> bool {
 }
 
 /// Makes every path of a tree absolute.
-pub fn absolute(
-    node: &mut Node,
-    path: Path<'_>,
-    bases: Bases<'_>,
-    errors: &mut Vec<Diagnostic>,
-) {
+pub fn absolute(node: &mut Node, path: Path<'_>, bases: Bases<'_>, errors: &mut Vec<Diagnostic>) {
     match path.parts() {
         ["services", _, "build", "context"] => {
             return on_text(node, |text| bases.context(text));

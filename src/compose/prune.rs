@@ -14,11 +14,7 @@ pub struct Profiles {
 impl Profiles {
     /// Those asked for, else those of `COMPOSE_PROFILES`; and those of services that are selected by
     /// name and would not be active without.
-    pub fn of(
-        options: &LoadOptions,
-        tree: &Node,
-        environment: &BTreeMap<String, String>,
-    ) -> Self {
+    pub fn of(options: &LoadOptions, tree: &Node, environment: &BTreeMap<String, String>) -> Self {
         let names = match options.profiles.as_slice() {
             [] => environment
                 .get("COMPOSE_PROFILES")
@@ -82,7 +78,12 @@ pub fn select(tree: &mut Node, disabled: &mut BTreeMap<String, Node>, selected: 
             continue;
         };
         let depends_on = service.get("depends_on").and_then(Node::as_map);
-        left.extend(depends_on.into_iter().flat_map(Map::keys).map(str::to_owned));
+        left.extend(
+            depends_on
+                .into_iter()
+                .flat_map(Map::keys)
+                .map(str::to_owned),
+        );
         if !wanted.insert(name) {
             left.retain(|name| !wanted.contains(name));
         }

@@ -61,7 +61,12 @@ fn identity(path: &[&str]) -> Option<Identity> {
             "ports" => Identity::Port,
             _ => return None,
         },
-        ["services", _, "build", "args" | "additional_contexts" | "tags" | "labels"]
+        [
+            "services",
+            _,
+            "build",
+            "args" | "additional_contexts" | "tags" | "labels",
+        ]
         | ["services", _, "deploy", "labels"]
         | ["services", _, "networks", _, "aliases" | "link_local_ips"] => Identity::Key,
         _ => return None,

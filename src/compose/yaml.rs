@@ -64,7 +64,10 @@ struct Reader<'t, 'n> {
 enum Anchor {
     /// Its value is still being read: an alias to it would be a part of itself.
     Open(Span),
-    Known { node: Node, size: usize },
+    Known {
+        node: Node,
+        size: usize,
+    },
 }
 
 /// A value, and how many nodes it is.
@@ -102,12 +105,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn node(
-        &mut self,
-        event: Event<'t>,
-        at: EventSpan,
-        depth: usize,
-    ) -> Result<Sized, Diagnostic> {
+    fn node(&mut self, event: Event<'t>, at: EventSpan, depth: usize) -> Result<Sized, Diagnostic> {
         let span = self.span(at);
         if depth >= self.depth {
             return Err(Diagnostic::invalid(format!(
@@ -248,9 +246,11 @@ impl<'t> Reader<'t, '_> {
         let (mut node, size) = match self.anchors.get(&anchor) {
             Some(Anchor::Known { node, size }) => (node.clone(), *size),
             Some(Anchor::Open(start)) => {
-                return Err(Diagnostic::invalid("an alias within the value it stands for")
-                    .at(span)
-                    .label(*start, "the value begins here"));
+                return Err(
+                    Diagnostic::invalid("an alias within the value it stands for")
+                        .at(span)
+                        .label(*start, "the value begins here"),
+                );
             }
             None => return Err(Diagnostic::invalid("no anchor of this name").at(span)),
         };

@@ -209,7 +209,10 @@ impl Shape {
             Self::Any => Types(u8::MAX),
             Self::Scalar(scalar) => scalar.types,
             Self::Object(object) if object.nullable => Types::MAP.or(Types::NULL),
-            Self::Object(_) | Self::Named(_) | Self::Options(_) | Self::MultiOptions
+            Self::Object(_)
+            | Self::Named(_)
+            | Self::Options(_)
+            | Self::MultiOptions
             | Self::FreeOptions => Types::MAP,
             Self::List(_) => Types::LIST,
             Self::Texts | Self::Test => Types::STRING.or(Types::LIST),
