@@ -31,6 +31,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod sys;
 mod trial;
 mod up;
 mod wait;
@@ -53,6 +54,7 @@ fn tests() -> Vec<Test> {
         oracle_sees::tests(),
         client::tests(),
         image::tests(),
+        sys::tests(),
         lifecycle::tests(),
         placement::tests(),
         namespaces::tests(),
