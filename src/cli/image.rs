@@ -129,7 +129,7 @@ async fn load_one(
     let source = if path.is_dir() {
         let folder = Folder::open(path).map_err(CommandError::failed)?;
         Source::Folder(Box::new(move |name: &str| {
-            folder.file(Path::new(name)).map_err(std::io::Error::other)
+            folder.file(Path::new(name)).map_err(std::io::Error::from)
         }))
     } else {
         let opened = File::open(path);

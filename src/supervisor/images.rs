@@ -96,7 +96,7 @@ async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
         Kind::Folder => {
             let folder = files.folder(path).map_err(failed)?;
             Source::Folder(Box::new(move |name: &str| {
-                folder.file(Path::new(name)).map_err(std::io::Error::other)
+                folder.file(Path::new(name)).map_err(std::io::Error::from)
             }))
         }
         _ => Source::Tar(files.file(path).map_err(failed)?),
