@@ -10,7 +10,7 @@
 
 pub(crate) mod cgroups;
 mod containerd;
-mod files;
+pub(crate) mod files;
 mod mounts;
 mod network;
 pub(crate) mod processes;
@@ -145,8 +145,6 @@ impl<'lab> Oracle<'lab> {
             network::listening(cgroups::of_pods, folder.as_deref()),
         );
         add(Kind::Cgroup, cgroups::list(cgroups::of_pods));
-        add(Kind::DeadSocket, files::dead_sockets());
-        add(Kind::RuntimeState, files::runtime_state());
         add(Kind::CniCache, files::cni_caches());
         add(Kind::Network, network::left());
         if let Some(folder) = &folder {
@@ -161,6 +159,8 @@ impl<'lab> Oracle<'lab> {
             add(Kind::Io, files::pipes(&lab.state()));
             add(Kind::Record, files::records(&lab.root(), &lab.state()));
             add(Kind::Bundle, files::bundles(lab.containerd()));
+            add(Kind::DeadSocket, files::dead_sockets(lab.containerd()));
+            add(Kind::RuntimeState, files::runtime_state(lab.containerd()));
             for (kind, what) in containerd::objects(lab.containerd()) {
                 add(kind, what);
             }

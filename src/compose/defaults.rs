@@ -4,7 +4,7 @@
 use super::node::{Map, Node, Value};
 
 /// Sets what is missing in a file and the files that it is merged with.
-pub fn set(tree: &mut Node) {
+pub(super) fn set(tree: &mut Node) {
     let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) else {
         return;
     };

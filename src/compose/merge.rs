@@ -11,7 +11,7 @@ use super::source::Span;
 use super::units::write_float;
 
 /// `over` on top of `base`.
-pub fn merge(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) -> Node {
+pub(super) fn merge(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) -> Node {
     match path.parts() {
         ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => over,
         ["services", _, rest @ ..] if is_sequence(rest) => append(base, over, path, errors),
@@ -169,7 +169,7 @@ fn pairs(key: &str, key_span: Span, value: Node) -> Vec<Node> {
 }
 
 /// A scalar as the text that stands for it in `K=V`.
-pub fn to_text(value: &Value) -> String {
+pub(super) fn to_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Bool(value) => value.to_string(),
@@ -196,7 +196,7 @@ fn into_build(node: Node) -> Node {
 }
 
 /// A list of names as a mapping from each to a value.
-pub fn by_name(node: Node, value: impl Fn(Span) -> Node) -> Node {
+pub(super) fn by_name(node: Node, value: impl Fn(Span) -> Node) -> Node {
     let span = node.span;
     let Value::List(items) = node.value else {
         return node;
@@ -216,7 +216,7 @@ pub fn by_name(node: Node, value: impl Fn(Span) -> Node) -> Node {
 }
 
 /// What a name in a list of dependencies stands for.
-pub fn dependency(span: Span) -> Node {
+pub(super) fn dependency(span: Span) -> Node {
     let mut node = Node::map(span);
     if let Some(map) = node.as_map_mut() {
         map.insert_made("condition", Node::string("service_started", span));

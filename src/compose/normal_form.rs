@@ -18,7 +18,7 @@ const DROPPED: &[&str] = &["env_file", "label_file", "pull_refresh_after", "vers
 
 /// A pass over a tree.
 #[derive(Debug, Default)]
-pub struct NormalForm {
+pub(super) struct NormalForm {
     pub errors: Vec<Diagnostic>,
     pub warnings: Vec<Diagnostic>,
     /// What Docker Compose gets wrong silently: errors of a launch.
@@ -27,7 +27,7 @@ pub struct NormalForm {
 
 impl NormalForm {
     /// A whole project.
-    pub fn project(&mut self, tree: &Node) -> Node {
+    pub(super) fn project(&mut self, tree: &Node) -> Node {
         self.value(&PROJECT, tree, Path::default())
             .unwrap_or_else(|| Node::map(tree.span))
     }
@@ -425,7 +425,7 @@ impl NormalForm {
 }
 
 /// A boolean as a string; the words of YAML 1.1 are among them.
-pub fn flag(text: &str) -> Option<bool> {
+pub(super) fn flag(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "true" | "y" | "yes" | "on" => Some(true),
         "false" | "n" | "no" | "off" => Some(false),

@@ -9,7 +9,7 @@ use super::path::Path;
 
 /// Where relative paths begin.
 #[derive(Clone, Copy, Debug)]
-pub struct Bases<'a> {
+pub(super) struct Bases<'a> {
     pub folder: &'a FsPath,
     /// What `~` stands for.
     pub home: Option<&'a str>,
@@ -74,7 +74,12 @@ fn is_windows_absolute(path: &str) -> bool {
 }
 
 /// Makes every path of a tree absolute.
-pub fn absolute(node: &mut Node, path: Path<'_>, bases: Bases<'_>, errors: &mut Vec<Diagnostic>) {
+pub(super) fn absolute(
+    node: &mut Node,
+    path: Path<'_>,
+    bases: Bases<'_>,
+    errors: &mut Vec<Diagnostic>,
+) {
     match path.parts() {
         ["services", _, "build", "context"] => {
             return on_text(node, |text| bases.context(text));

@@ -10,7 +10,7 @@ use super::node::{Map, Node, Value};
 use super::source::Span;
 
 /// Where a config or secret comes from, external resources, addresses of ports, device requests.
-pub fn check_resources(tree: &Node, errors: &mut Vec<Diagnostic>) {
+pub(super) fn check_resources(tree: &Node, errors: &mut Vec<Diagnostic>) {
     for (name, key_span, volume) in section(tree, "volumes") {
         if volume.get("external").is_some_and(is_true) {
             let others = volume.as_map().into_iter().flat_map(Map::iter);
@@ -133,13 +133,13 @@ fn check_watch(name: &str, service: &Node, errors: &mut Vec<Diagnostic>) {
 
 /// The active services of a project in normal form, and the names of the others.
 #[derive(Debug)]
-pub struct Whole<'a> {
+pub(super) struct Whole<'a> {
     pub tree: &'a Node,
     pub disabled: &'a BTreeMap<String, Node>,
 }
 
 /// Everything that the parts of a project must agree on.
-pub fn check_project(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
+pub(super) fn check_project(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
     for (name, key_span, service) in section(whole.tree, "services") {
         Service {
             whole,

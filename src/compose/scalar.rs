@@ -7,7 +7,7 @@
 use super::node::Value;
 
 /// The value of a plain (unquoted) scalar.
-pub fn plain(text: &str) -> Value {
+pub(super) fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -30,7 +30,7 @@ pub fn plain(text: &str) -> Value {
 }
 
 /// The value of a scalar with one of YAML's own tags (`!!int`); none if the text is no such value.
-pub fn tagged(kind: &str, text: &str) -> Option<Value> {
+pub(super) fn tagged(kind: &str, text: &str) -> Option<Value> {
     match kind {
         "str" => Some(Value::String(text.to_owned())),
         "binary" => Some(Value::String(binary(text)?)),
