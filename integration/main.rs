@@ -52,9 +52,9 @@ use trial::{SharedLab, Test};
 fn tests() -> Vec<Test> {
     let themes = [
         oracle_sees::tests(),
-        sys::tests(),
         client::tests(),
         image::tests(),
+        sys::tests(),
         lifecycle::tests(),
         placement::tests(),
         namespaces::tests(),
