@@ -13,12 +13,15 @@
 mod agent_restart;
 mod app;
 mod cleanup;
+mod client;
 mod executor_crash;
+mod image;
 mod image_archive;
 mod images;
 mod isolation;
 mod kill_during_launch;
 mod lab;
+mod lease;
 mod lifecycle;
 mod logs;
 mod namespaces;
@@ -47,6 +50,8 @@ use trial::{SharedLab, Test};
 fn tests() -> Vec<Test> {
     let themes = [
         oracle_sees::tests(),
+        client::tests(),
+        image::tests(),
         lifecycle::tests(),
         placement::tests(),
         namespaces::tests(),

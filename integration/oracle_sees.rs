@@ -15,8 +15,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::image_archive::{Form, Image};
-use crate::lab::host::{self, CGROUPS};
+use crate::image_archive::{Form, Image, busybox};
+use crate::lab::host::CGROUPS;
 use crate::lab::{Lab, cgroup_name};
 use crate::oracle::{Finding, Kind, Oracle, cgroups};
 use crate::trial::{Test, tests};
@@ -128,7 +128,7 @@ fn a_container(lab: &Lab) {
 
 fn a_container_that_runs(lab: &Lab) {
     let root = lab.fixture();
-    let program = host::find("busybox").expect("the host was checked");
+    let program = busybox().expect("the host was checked");
     fs::copy(program, root.join("busybox")).expect("the fixture's folder takes a file");
     let group = format!("/{}/planted", name());
     let kinds = [

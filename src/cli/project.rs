@@ -56,8 +56,7 @@ pub struct WorkingDirError(#[source] io::Error);
 fn working_dir(environment: &BTreeMap<String, String>) -> Result<PathBuf, WorkingDirError> {
     let real = std::env::current_dir().map_err(WorkingDirError)?;
     let called = environment.get("PWD").map(PathBuf::from);
-    let same = |path: &PathBuf| {
-        path.is_absolute() && path.canonicalize().ok().as_ref() == Some(&real)
-    };
+    let same =
+        |path: &PathBuf| path.is_absolute() && path.canonicalize().ok().as_ref() == Some(&real);
     Ok(called.filter(same).unwrap_or(real))
 }

@@ -10,7 +10,7 @@ use super::source::Span;
 
 /// What a pass has found.
 #[derive(Debug, Default)]
-pub struct Canonical {
+pub(super) struct Canonical {
     /// With variables still in the texts, a short form that can't be read stays as it is.
     pub lenient: bool,
     pub errors: Vec<Diagnostic>,
@@ -21,7 +21,7 @@ pub struct Canonical {
 
 impl Canonical {
     /// Brings a whole tree to its long forms.
-    pub fn project(&mut self, tree: &mut Node) {
+    pub(super) fn project(&mut self, tree: &mut Node) {
         let Some(top) = tree.as_map_mut() else { return };
         for (section, _, node) in top.iter_mut() {
             let Some(map) = node.as_map_mut() else {
@@ -253,9 +253,11 @@ impl Canonical {
         let old = std::mem::replace(external, Node::bool(true, span));
         let Some(name) = old.get("name") else { return };
         self.warnings.push(
-            Diagnostic::warning(format!("{path}: external.name is the old way to write name"))
-                .at(name.span)
-                .help("write `external: true` and `name` beside it"),
+            Diagnostic::warning(format!(
+                "{path}: external.name is the old way to write name"
+            ))
+            .at(name.span)
+            .help("write `external: true` and `name` beside it"),
         );
         match map.get("name") {
             Some(other) if other != name => {
@@ -385,7 +387,7 @@ fn long_volume(volume: &ShortVolume, span: Span) -> Node {
 }
 
 /// A path in a container, cleaned; an empty one stays so.
-pub fn clean_target(target: &str) -> String {
+pub(super) fn clean_target(target: &str) -> String {
     if target.is_empty() {
         return String::new();
     }

@@ -4,7 +4,7 @@
 use super::node::{Map, Node, Value};
 
 /// Sets what is missing in a file and the files that it is merged with.
-pub fn set(tree: &mut Node) {
+pub(super) fn set(tree: &mut Node) {
     let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) else {
         return;
     };
@@ -50,7 +50,11 @@ fn maps(list: Option<&mut Node>) -> impl Iterator<Item = &mut Map> {
 
 fn text(map: &mut Map, key: &str, default: &str) {
     if !map.contains(key) {
-        let span = map.iter().next().map(|(_, span, _)| span).unwrap_or_default();
+        let span = map
+            .iter()
+            .next()
+            .map(|(_, span, _)| span)
+            .unwrap_or_default();
         map.insert_made(key, Node::string(default, span));
     }
 }

@@ -53,7 +53,10 @@ pub fn parse(
 }
 
 /// `format: raw`: what stands behind the first `=` is the value, whatever it is.
-pub fn parse_raw(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Variables, DotenvError> {
+pub fn parse_raw(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Variables, DotenvError> {
     let mut variables = Vec::new();
     let mut at = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -97,7 +100,10 @@ struct Parser<'a> {
 
 /// A blank that ends no line.
 fn is_blank(c: char) -> bool {
-    matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}')
+    matches!(
+        c,
+        '\t' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}'
+    )
 }
 
 impl<'a> Parser<'a> {
@@ -289,10 +295,14 @@ mod tests {
 
     #[test]
     fn statements_have_several_forms() {
-        let text = "\u{feff}# c\r\nA=1\r\n  export B = 2\nC: 3\nSHELL_SET\nNOT_SET\n\n1D.x-[0]=4\nE=";
+        let text =
+            "\u{feff}# c\r\nA=1\r\n  export B = 2\nC: 3\nSHELL_SET\nNOT_SET\n\n1D.x-[0]=4\nE=";
         let variables = read(text).unwrap();
         let names: Vec<_> = variables.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        assert_eq!(names, ["A=1", "B=2", "C=3", "SHELL_SET=shell", "1D.x-[0]=4", "E="]);
+        assert_eq!(
+            names,
+            ["A=1", "B=2", "C=3", "SHELL_SET=shell", "1D.x-[0]=4", "E="]
+        );
     }
 
     #[test]
@@ -305,7 +315,10 @@ mod tests {
     #[test]
     fn quotes_decide_on_escapes_and_variables() {
         assert_eq!(one(r#"A='$SHELL_SET \n it\'s'"#), r"$SHELL_SET \n it's");
-        assert_eq!(one(r#"A="$SHELL_SET\n\"q\" \$X \0101 \x41""#), "shell\n\"q\" $X A \\x41");
+        assert_eq!(
+            one(r#"A="$SHELL_SET\n\"q\" \$X \0101 \x41""#),
+            "shell\n\"q\" $X A \\x41"
+        );
         assert_eq!(one("A=\"two\nlines\""), "two\nlines");
     }
 

@@ -42,7 +42,10 @@ pub(super) fn apply(
     let Some(services) = document.get_mut("services").and_then(Node::as_map_mut) else {
         return Ok(());
     };
-    if !services.iter().any(|(_, _, service)| service.get("extends").is_some()) {
+    if !services
+        .iter()
+        .any(|(_, _, service)| service.get("extends").is_some())
+    {
         return Ok(());
     }
     let document = Document {
@@ -66,11 +69,16 @@ fn extend(
     document: &Document<'_>,
     way: &[Step],
 ) -> Result<(), Stop> {
-    let Some(extends) = services.get(name).and_then(|service| service.get("extends")) else {
+    let Some(extends) = services
+        .get(name)
+        .and_then(|service| service.get("extends"))
+    else {
         return Ok(());
     };
     let span = extends.span;
-    let base = extends.as_str().or_else(|| extends.get("service")?.as_str());
+    let base = extends
+        .as_str()
+        .or_else(|| extends.get("service")?.as_str());
     let Some(base) = base.map(str::to_owned) else {
         let problem = format!("services.{name}.extends must name a service");
         loading.fail(Diagnostic::invalid(problem).at(span));
@@ -229,7 +237,11 @@ fn circle(loading: &mut Loading<'_>, way: &[Step], step: &Step) -> bool {
         error = error.label(step.span, format!("{} extends", step.service));
     }
     // Every service of the circle would tell of it.
-    if !loading.errors.iter().any(|other| same_places(other, &error)) {
+    if !loading
+        .errors
+        .iter()
+        .any(|other| same_places(other, &error))
+    {
         loading.fail(error);
     }
     true

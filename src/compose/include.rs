@@ -178,7 +178,10 @@ fn environment(
     for (path, span) in &entry.env_files {
         // The way to say that there is none.
         if path != "/dev/null" {
-            files.push((resolve(&scope.folder, loading.expand_home(path)), Some(*span)));
+            files.push((
+                resolve(&scope.folder, loading.expand_home(path)),
+                Some(*span),
+            ));
         }
     }
     let own = loading.env_files(&files, &scope.environment)?;

@@ -287,7 +287,10 @@ fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
     let mut normal = conversion.project(&tree);
     loading.errors.extend(conversion.errors);
     loading.deferred.extend(conversion.deferred);
-    conversion.warnings.into_iter().for_each(|w| loading.warn(w));
+    conversion
+        .warnings
+        .into_iter()
+        .for_each(|w| loading.warn(w));
     loading.checkpoint()?;
     if normal.get("services").is_none()
         && let Some(top) = normal.as_map_mut()

@@ -60,7 +60,7 @@ enum Purpose {
 }
 
 impl<'a> Loading<'a> {
-    pub fn new(options: &'a LoadOptions, files: &'a dyn Files) -> Self {
+    pub(super) fn new(options: &'a LoadOptions, files: &'a dyn Files) -> Self {
         Self {
             options,
             files,
@@ -73,24 +73,24 @@ impl<'a> Loading<'a> {
         }
     }
 
-    pub fn fail(&mut self, error: Diagnostic) {
+    pub(super) fn fail(&mut self, error: Diagnostic) {
         self.errors.push(error);
     }
 
     /// Fails, and ends the load.
-    pub fn stop<T>(&mut self, error: Diagnostic) -> Result<T, Stop> {
+    pub(super) fn stop<T>(&mut self, error: Diagnostic) -> Result<T, Stop> {
         self.fail(error);
         Err(Stop)
     }
 
-    pub fn warn(&mut self, warning: Diagnostic) {
+    pub(super) fn warn(&mut self, warning: Diagnostic) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
     /// Ends the load if anything has failed.
-    pub fn checkpoint(&self) -> Result<(), Stop> {
+    pub(super) fn checkpoint(&self) -> Result<(), Stop> {
         if self.errors.is_empty() {
             Ok(())
         } else {
@@ -99,19 +99,19 @@ impl<'a> Loading<'a> {
     }
 
     /// A path as people know it: without the folder that they are in.
-    pub fn shown<'p>(&self, path: &'p FsPath) -> &'p FsPath {
+    pub(super) fn shown<'p>(&self, path: &'p FsPath) -> &'p FsPath {
         path.strip_prefix(&self.options.working_dir)
             .ok()
             .filter(|rest| !rest.as_os_str().is_empty())
             .unwrap_or(path)
     }
 
-    pub fn home(&self) -> Option<String> {
+    pub(super) fn home(&self) -> Option<String> {
         self.options.environment.get("HOME").cloned()
     }
 
     /// `~/x` as the user's own.
-    pub fn expand_home(&self, path: &str) -> String {
+    pub(super) fn expand_home(&self, path: &str) -> String {
         match (path.strip_prefix("~/"), self.home()) {
             (Some(rest), Some(home)) => format!("{home}/{rest}"),
             _ => path.to_owned(),
@@ -119,8 +119,16 @@ impl<'a> Loading<'a> {
     }
 
     /// Whether a path is none of this machine's; that is refused.
-    pub fn refuse_remote(&mut self, path: &str, span: Span) -> bool {
-        let remote = ["https://", "http://", "git://", "ssh://", "oci://", "git@", "github.com/"];
+    pub(super) fn refuse_remote(&mut self, path: &str, span: Span) -> bool {
+        let remote = [
+            "https://",
+            "http://",
+            "git://",
+            "ssh://",
+            "oci://",
+            "git@",
+            "github.com/",
+        ];
         let is_remote = remote.iter().any(|prefix| path.starts_with(prefix));
         if is_remote {
             self.fail(
@@ -132,7 +140,7 @@ impl<'a> Loading<'a> {
         is_remote
     }
 
-    pub fn missing_service<'s>(
+    pub(super) fn missing_service<'s>(
         &mut self,
         span: Span,
         name: &str,
@@ -150,7 +158,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Reads a file's text.
-    pub fn text(
+    pub(super) fn text(
         &mut self,
         path: &FsPath,
         brought: Option<Brought>,
@@ -185,7 +193,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Reads a file's documents.
-    pub fn documents(
+    pub(super) fn documents(
         &mut self,
         path: &FsPath,
         brought: Option<Brought>,
@@ -201,7 +209,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Merges the documents of the project's own files.
-    pub fn model(
+    pub(super) fn model(
         &mut self,
         files: Vec<(PathBuf, Vec<Node>)>,
         scope: &Scope,
@@ -219,7 +227,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Loads the files of an include.
-    pub fn included_model(
+    pub(super) fn included_model(
         &mut self,
         files: &[(PathBuf, Brought)],
         scope: &Scope,
@@ -238,7 +246,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Loads a file for a service in it; also what its last document resets.
-    pub fn extended_file(
+    pub(super) fn extended_file(
         &mut self,
         path: &FsPath,
         brought: Brought,
@@ -317,8 +325,7 @@ impl<'a> Loading<'a> {
     fn drop_version(&mut self, tree: &mut Node) {
         if let Some(version) = tree.as_map_mut().and_then(|map| map.remove("version")) {
             self.warn(
-                Diagnostic::warning("`version` means nothing any more and can go")
-                    .at(version.span),
+                Diagnostic::warning("`version` means nothing any more and can go").at(version.span),
             );
         }
     }
@@ -340,7 +347,7 @@ impl<'a> Loading<'a> {
 
     /// What env files give, later ones over earlier ones; `environment` is asked first for the
     /// variables in their values.
-    pub fn env_files(
+    pub(super) fn env_files(
         &mut self,
         files: &[(PathBuf, Option<Span>)],
         environment: &BTreeMap<String, String>,

@@ -11,7 +11,7 @@ use super::source::Span;
 use super::units::write_float;
 
 /// `over` on top of `base`.
-pub fn merge(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) -> Node {
+pub(super) fn merge(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) -> Node {
     match path.parts() {
         ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => over,
         ["services", _, rest @ ..] if is_sequence(rest) => append(base, over, path, errors),
@@ -42,10 +42,17 @@ pub fn merge(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnostic
 fn is_sequence(path: &[&str]) -> bool {
     matches!(
         path,
-        [
-            "annotations" | "dns" | "dns_opt" | "dns_search" | "env_file" | "environment"
-                | "label_file" | "labels" | "sysctls" | "tmpfs"
-        ] | ["build", "args" | "additional_contexts" | "labels"]
+        ["annotations"
+            | "dns"
+            | "dns_opt"
+            | "dns_search"
+            | "env_file"
+            | "environment"
+            | "label_file"
+            | "labels"
+            | "sysctls"
+            | "tmpfs"]
+            | ["build", "args" | "additional_contexts" | "labels"]
             | ["deploy", "labels"]
             | ["volumes", "[]", "volume", "labels"]
     )
@@ -162,7 +169,7 @@ fn pairs(key: &str, key_span: Span, value: Node) -> Vec<Node> {
 }
 
 /// A scalar as the text that stands for it in `K=V`.
-pub fn to_text(value: &Value) -> String {
+pub(super) fn to_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Bool(value) => value.to_string(),
@@ -189,7 +196,7 @@ fn into_build(node: Node) -> Node {
 }
 
 /// A list of names as a mapping from each to a value.
-pub fn by_name(node: Node, value: impl Fn(Span) -> Node) -> Node {
+pub(super) fn by_name(node: Node, value: impl Fn(Span) -> Node) -> Node {
     let span = node.span;
     let Value::List(items) = node.value else {
         return node;
@@ -209,7 +216,7 @@ pub fn by_name(node: Node, value: impl Fn(Span) -> Node) -> Node {
 }
 
 /// What a name in a list of dependencies stands for.
-pub fn dependency(span: Span) -> Node {
+pub(super) fn dependency(span: Span) -> Node {
     let mut node = Node::map(span);
     if let Some(map) = node.as_map_mut() {
         map.insert_made("condition", Node::string("service_started", span));
@@ -244,7 +251,10 @@ fn merge_pools(base: Node, over: Node, path: Path<'_>, errors: &mut Vec<Diagnost
                 continue;
             }
             pool = merge_value(pool, other.clone(), path.item(0), errors);
-            match pools.iter_mut().find(|known| subnet(known) == subnet(&pool)) {
+            match pools
+                .iter_mut()
+                .find(|known| subnet(known) == subnet(&pool))
+            {
                 Some(known) => *known = pool.clone(),
                 None => pools.push(pool.clone()),
             }

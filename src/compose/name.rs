@@ -65,7 +65,7 @@ fn not_empty(
 }
 
 /// Lower case, and nothing but `[a-z0-9_-]`, with a letter or a digit first.
-pub fn normalized(name: &str) -> String {
+pub(super) fn normalized(name: &str) -> String {
     let kept: String = name
         .to_lowercase()
         .chars()

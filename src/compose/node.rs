@@ -211,8 +211,7 @@ impl Map {
     }
 
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Node) -> bool) {
-        self.entries
-            .retain(|key, entry| keep(key, &mut entry.node));
+        self.entries.retain(|key, entry| keep(key, &mut entry.node));
     }
 
     /// Key, the key's place, value.

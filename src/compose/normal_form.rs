@@ -18,7 +18,7 @@ const DROPPED: &[&str] = &["env_file", "label_file", "pull_refresh_after", "vers
 
 /// A pass over a tree.
 #[derive(Debug, Default)]
-pub struct NormalForm {
+pub(super) struct NormalForm {
     pub errors: Vec<Diagnostic>,
     pub warnings: Vec<Diagnostic>,
     /// What Docker Compose gets wrong silently: errors of a launch.
@@ -27,7 +27,7 @@ pub struct NormalForm {
 
 impl NormalForm {
     /// A whole project.
-    pub fn project(&mut self, tree: &Node) -> Node {
+    pub(super) fn project(&mut self, tree: &Node) -> Node {
         self.value(&PROJECT, tree, Path::default())
             .unwrap_or_else(|| Node::map(tree.span))
     }
@@ -66,8 +66,8 @@ impl NormalForm {
             }
             (Shape::List(list), Value::List(items)) => {
                 let items = items.iter().enumerate();
-                let items = items
-                    .filter_map(|(index, item)| self.value(list.item, item, path.item(index)));
+                let items =
+                    items.filter_map(|(index, item)| self.value(list.item, item, path.item(index)));
                 filled_list(items.collect()).and_then(with)
             }
             (Shape::Texts, Value::String(_)) => with(Value::List(vec![node.clone()])),
@@ -138,7 +138,9 @@ impl NormalForm {
     fn object(&mut self, object: &Object, map: &Map, span: Span, path: Path<'_>) -> Map {
         let mut out = Map::with_capacity(map.len());
         for (name, key_span, node) in map.iter() {
-            if DROPPED.contains(&name) || matches!(path.parts(), ["networks", _, "ipam"] if name == "options") {
+            if DROPPED.contains(&name)
+                || matches!(path.parts(), ["networks", _, "ipam"] if name == "options")
+            {
                 continue;
             }
             let value = match object.key(name) {
@@ -180,7 +182,11 @@ impl NormalForm {
                 }
             },
             (Form::Unsigned, Value::String(text)) => {
-                self.fail(span, path, format!("`{text}` must be a number without quotes"));
+                self.fail(
+                    span,
+                    path,
+                    format!("`{text}` must be a number without quotes"),
+                );
                 None
             }
             (Form::Integer | Form::Unsigned | Form::Port, value) => {
@@ -212,7 +218,11 @@ impl NormalForm {
             (Form::Mode, Value::String(text)) => match i64::from_str_radix(text, 8) {
                 Ok(mode) => Some(Value::String(format!("0{mode:o}"))),
                 Err(_) => {
-                    self.fail(span, path, format!("`{text}` is no file mode, which is octal"));
+                    self.fail(
+                        span,
+                        path,
+                        format!("`{text}` is no file mode, which is octal"),
+                    );
                     None
                 }
             },
@@ -250,7 +260,10 @@ impl NormalForm {
 
     fn float(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<f64> {
         let number = match value {
-            #[allow(clippy::cast_precision_loss, reason = "single precision follows anyway")]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "single precision follows anyway"
+            )]
             Value::Int(number) => Some(*number as f64),
             Value::Float(number) => Some(*number),
             Value::String(text) => units::float(text),
@@ -296,7 +309,9 @@ impl NormalForm {
                         value.kind()
                     ))
                     .at(span)
-                    .help(format!("write a whole number of bytes, or a unit: `{text}g`")),
+                    .help(format!(
+                        "write a whole number of bytes, or a unit: `{text}g`"
+                    )),
                 );
                 None
             }
@@ -376,9 +391,11 @@ impl NormalForm {
                     match text.split_once('=').or_else(|| text.split_once(':')) {
                         Some((host, addresses)) => {
                             let addresses = addresses.split(',');
-                            hosts.extend(addresses.map(|address| {
-                                (host.to_owned(), address.to_owned(), item.span)
-                            }));
+                            hosts.extend(
+                                addresses.map(|address| {
+                                    (host.to_owned(), address.to_owned(), item.span)
+                                }),
+                            );
                         }
                         None => {
                             let problem = format!("`{text}` has no address; write name=address");
@@ -408,7 +425,7 @@ impl NormalForm {
 }
 
 /// A boolean as a string; the words of YAML 1.1 are among them.
-pub fn flag(text: &str) -> Option<bool> {
+pub(super) fn flag(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "true" | "y" | "yes" | "on" => Some(true),
         "false" | "n" | "no" | "off" => Some(false),

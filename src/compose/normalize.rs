@@ -9,7 +9,7 @@ use super::normal_form::flag;
 use super::source::Span;
 
 /// Completes a merged tree.
-pub fn normalize(tree: &mut Node, project: &str, environment: &BTreeMap<String, String>) {
+pub(super) fn normalize(tree: &mut Node, project: &str, environment: &BTreeMap<String, String>) {
     default_network(tree);
     if let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) {
         for (_, _, service) in services.iter_mut() {
@@ -23,7 +23,7 @@ pub fn normalize(tree: &mut Node, project: &str, environment: &BTreeMap<String, 
 
 /// Gives the names without a value in lists of variables theirs: those of an included file are
 /// looked up in that file's own environment.
-pub fn inherit_listed(tree: &mut Node, environment: &BTreeMap<String, String>) {
+pub(super) fn inherit_listed(tree: &mut Node, environment: &BTreeMap<String, String>) {
     let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) else {
         return;
     };

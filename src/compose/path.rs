@@ -88,9 +88,14 @@ mod tests {
 
     #[test]
     fn a_path_reads_as_people_write_it() {
-        let path = Path::of(&["services", "web", "ports"]).item(1).key("target");
+        let path = Path::of(&["services", "web", "ports"])
+            .item(1)
+            .key("target");
         assert_eq!(path.to_string(), "services.web.ports[1].target");
-        assert!(matches!(path.parts(), ["services", _, "ports", "[]", "target"]));
+        assert!(matches!(
+            path.parts(),
+            ["services", _, "ports", "[]", "target"]
+        ));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::path::Path;
 
 /// Where relative paths begin.
 #[derive(Clone, Copy, Debug)]
-pub struct Bases<'a> {
+pub(super) struct Bases<'a> {
     pub folder: &'a FsPath,
     /// What `~` stands for.
     pub home: Option<&'a str>,
@@ -44,7 +44,14 @@ impl Bases<'_> {
 
     /// As [`Self::absolute`], for what may be a repository or an image.
     fn context(self, path: &str) -> String {
-        let remote = ["https://", "http://", "git://", "ssh://", "github.com/", "git@"];
+        let remote = [
+            "https://",
+            "http://",
+            "git://",
+            "ssh://",
+            "github.com/",
+            "git@",
+        ];
         if path.contains("://")
             || path.starts_with("service:")
             || remote.iter().any(|prefix| path.starts_with(prefix))
@@ -67,7 +74,7 @@ fn is_windows_absolute(path: &str) -> bool {
 }
 
 /// Makes every path of a tree absolute.
-pub fn absolute(
+pub(super) fn absolute(
     node: &mut Node,
     path: Path<'_>,
     bases: Bases<'_>,

@@ -82,12 +82,25 @@ fn is_nested_extension(path: Path<'_>, key: &str) -> bool {
     match path.parts() {
         []
         | ["services" | "networks" | "volumes" | "secrets" | "configs" | "models"]
-        | ["services", _, "depends_on" | "environment" | "labels" | "annotations" | "networks"
-            | "models" | "sysctls" | "storage_opt" | "ulimits"]
-        | ["services", _, "build", "args" | "labels" | "additional_contexts"]
+        | [
+            "services",
+            _,
+            "depends_on" | "environment" | "labels" | "annotations" | "networks" | "models"
+            | "sysctls" | "storage_opt" | "ulimits",
+        ]
+        | [
+            "services",
+            _,
+            "build",
+            "args" | "labels" | "additional_contexts",
+        ]
         | ["services", _, "deploy", "labels"]
         | ["services", _, "logging" | "provider", "options"]
-        | ["networks" | "volumes" | "secrets" | "configs", _, "labels" | "driver_opts"] => false,
+        | [
+            "networks" | "volumes" | "secrets" | "configs",
+            _,
+            "labels" | "driver_opts",
+        ] => false,
         [first, ..] if first.starts_with("x-") => false,
         _ => true,
     }
@@ -99,12 +112,18 @@ fn capitalized(key: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the range is looked at first")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the range is looked at first"
+)]
 fn json_number(number: f64) -> Json {
     if number.fract() == 0.0 && number.abs() < 1e15 {
         return Json::Number((number as i64).into());
     }
-    Number::from_f64(number).map_or_else(|| Json::String(to_text(&Value::Float(number))), Json::Number)
+    Number::from_f64(number).map_or_else(
+        || Json::String(to_text(&Value::Float(number))),
+        Json::Number,
+    )
 }
 
 /// A date as Docker Compose prints one.
@@ -224,7 +243,11 @@ fn block(text: &str, indent: usize) -> Option<String> {
         !line.ends_with([' ', '\t']) && !line.chars().any(|c| c.is_control() || c == '\u{feff}')
     };
     let first = lines.first().filter(|line| !line.is_empty())?;
-    if lines.len() < 2 || feeds > 1 || first.starts_with([' ', '\t']) || !lines.iter().all(|line| fits(line)) {
+    if lines.len() < 2
+        || feeds > 1
+        || first.starts_with([' ', '\t'])
+        || !lines.iter().all(|line| fits(line))
+    {
         return None;
     }
     let mut out = if feeds == 1 { "|" } else { "|-" }.to_owned();
@@ -246,7 +269,9 @@ fn scalar_text(text: &str) -> String {
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && !text.contains(" #")
-        && !text.chars().any(|c| c.is_control() || "\u{feff}\u{2028}\u{2029}\u{85}".contains(c))
+        && !text
+            .chars()
+            .any(|c| c.is_control() || "\u{feff}\u{2028}\u{2029}\u{85}".contains(c))
         && !is_yaml_1_1_word(text);
     if plain {
         return text.to_owned();

@@ -7,14 +7,14 @@ use super::node::{Map, Node};
 
 /// The profiles that are active.
 #[derive(Clone, Debug)]
-pub struct Profiles {
+pub(super) struct Profiles {
     names: Vec<String>,
 }
 
 impl Profiles {
     /// Those asked for, else those of `COMPOSE_PROFILES`; and those of services that are selected by
     /// name and would not be active without.
-    pub fn of(
+    pub(super) fn of(
         options: &LoadOptions,
         tree: &Node,
         environment: &BTreeMap<String, String>,
@@ -58,7 +58,7 @@ fn names_of(service: &Node) -> impl Iterator<Item = String> + '_ {
 }
 
 /// The profiles of all services, sorted.
-pub fn all_profiles(tree: &Node) -> Vec<String> {
+pub(super) fn all_profiles(tree: &Node) -> Vec<String> {
     let services = tree.get("services").and_then(Node::as_map);
     let services = services.into_iter().flat_map(Map::iter);
     let names: BTreeSet<String> = services
@@ -68,7 +68,7 @@ pub fn all_profiles(tree: &Node) -> Vec<String> {
 }
 
 /// Leaves the services that are named, and those that they depend on.
-pub fn select(tree: &mut Node, disabled: &mut BTreeMap<String, Node>, selected: &[String]) {
+pub(super) fn select(tree: &mut Node, disabled: &mut BTreeMap<String, Node>, selected: &[String]) {
     let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) else {
         return;
     };
@@ -82,7 +82,12 @@ pub fn select(tree: &mut Node, disabled: &mut BTreeMap<String, Node>, selected: 
             continue;
         };
         let depends_on = service.get("depends_on").and_then(Node::as_map);
-        left.extend(depends_on.into_iter().flat_map(Map::keys).map(str::to_owned));
+        left.extend(
+            depends_on
+                .into_iter()
+                .flat_map(Map::keys)
+                .map(str::to_owned),
+        );
         if !wanted.insert(name) {
             left.retain(|name| !wanted.contains(name));
         }
@@ -97,7 +102,7 @@ pub fn select(tree: &mut Node, disabled: &mut BTreeMap<String, Node>, selected: 
 }
 
 /// Takes out the services that no active profile has.
-pub fn take_disabled(tree: &mut Node, profiles: &Profiles) -> BTreeMap<String, Node> {
+pub(super) fn take_disabled(tree: &mut Node, profiles: &Profiles) -> BTreeMap<String, Node> {
     let mut disabled = BTreeMap::new();
     if let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) {
         services.retain(|name, service| {
@@ -112,7 +117,7 @@ pub fn take_disabled(tree: &mut Node, profiles: &Profiles) -> BTreeMap<String, N
 }
 
 /// Drops the resources that no service refers to.
-pub fn drop_unused(tree: &mut Node) {
+pub(super) fn drop_unused(tree: &mut Node) {
     let mut used: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let services = tree.get("services").and_then(Node::as_map);
     for (_, _, service) in services.into_iter().flat_map(Map::iter) {

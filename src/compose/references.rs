@@ -10,7 +10,7 @@ use super::node::{Map, Node, Value};
 use super::source::Span;
 
 /// Where a config or secret comes from, external resources, addresses of ports, device requests.
-pub fn check_resources(tree: &Node, errors: &mut Vec<Diagnostic>) {
+pub(super) fn check_resources(tree: &Node, errors: &mut Vec<Diagnostic>) {
     for (name, key_span, volume) in section(tree, "volumes") {
         if volume.get("external").is_some_and(is_true) {
             let others = volume.as_map().into_iter().flat_map(Map::iter);
@@ -133,13 +133,13 @@ fn check_watch(name: &str, service: &Node, errors: &mut Vec<Diagnostic>) {
 
 /// The active services of a project in normal form, and the names of the others.
 #[derive(Debug)]
-pub struct Whole<'a> {
+pub(super) struct Whole<'a> {
     pub tree: &'a Node,
     pub disabled: &'a BTreeMap<String, Node>,
 }
 
 /// Everything that the parts of a project must agree on.
-pub fn check_project(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
+pub(super) fn check_project(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
     for (name, key_span, service) in section(whole.tree, "services") {
         Service {
             whole,
@@ -151,7 +151,8 @@ pub fn check_project(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
         .check();
     }
     for (name, key_span, secret) in section(whole.tree, "secrets") {
-        let has_source = !text(secret, "file").is_empty() || !text(secret, "environment").is_empty();
+        let has_source =
+            !text(secret, "file").is_empty() || !text(secret, "environment").is_empty();
         if !has_source && !secret.get("external").is_some_and(is_true) {
             let problem = format!("secrets.{name} needs a `file` or an `environment`");
             errors.push(Diagnostic::invalid(problem).at(key_span));
@@ -229,14 +230,24 @@ impl Service<'_, '_> {
         }
         let contexts = build.get("additional_contexts").and_then(Node::as_map);
         for (_, _, context) in contexts.into_iter().flat_map(Map::iter) {
-            let Some(name) = context.as_str().and_then(|text| text.strip_prefix("service:")) else {
+            let Some(name) = context
+                .as_str()
+                .and_then(|text| text.strip_prefix("service:"))
+            else {
                 continue;
             };
-            let active = self.whole.tree.get("services").and_then(|all| all.get(name));
+            let active = self
+                .whole
+                .tree
+                .get("services")
+                .and_then(|all| all.get(name));
             match active {
                 None => self.undefined(context.span, "service", "services", name),
                 Some(service) if service.get("build").is_none() => {
-                    self.fail(context.span, &format!("builds on {name}, which is not built"));
+                    self.fail(
+                        context.span,
+                        &format!("builds on {name}, which is not built"),
+                    );
                 }
                 Some(_) => {}
             }
@@ -345,7 +356,11 @@ impl Service<'_, '_> {
     }
 
     fn check_test(&mut self) {
-        let Some(test) = self.node.get("healthcheck").and_then(|check| check.get("test")) else {
+        let Some(test) = self
+            .node
+            .get("healthcheck")
+            .and_then(|check| check.get("test"))
+        else {
             return;
         };
         let first = test.as_list().and_then(|words| words.first());
@@ -354,8 +369,9 @@ impl Service<'_, '_> {
         {
             let (span, word) = (first.span, first.as_str().unwrap_or_default().to_owned());
             let problem = format!("has a health check that begins with `{word}`");
-            self.fail(span, &problem).help =
-                Some("a list begins with CMD, CMD-SHELL or NONE; a string is run by a shell".into());
+            self.fail(span, &problem).help = Some(
+                "a list begins with CMD, CMD-SHELL or NONE; a string is run by a shell".into(),
+            );
         }
     }
 
@@ -401,7 +417,10 @@ impl Service<'_, '_> {
             let Some(own) = self.node.get(flat) else {
                 continue;
             };
-            let resources = self.node.get("deploy").and_then(|node| node.get("resources"));
+            let resources = self
+                .node
+                .get("deploy")
+                .and_then(|node| node.get("resources"));
             let Some(part_node) = resources.and_then(|node| node.get(part)) else {
                 continue;
             };

@@ -4,7 +4,7 @@ use super::node::{Node, Tag, Value};
 
 /// The places that a document resets, each as the keys that lead to it.
 #[derive(Clone, Debug, Default)]
-pub struct Resets {
+pub(super) struct Resets {
     paths: Vec<Vec<String>>,
 }
 
@@ -12,7 +12,7 @@ impl Resets {
     /// Takes the tags out of a document: what is reset goes, what overrides loses its tag.
     ///
     /// On an item of a list both do nothing but take the item out, or leave it.
-    pub fn take(document: &mut Node) -> Self {
+    pub(super) fn take(document: &mut Node) -> Self {
         let mut resets = Self::default();
         resets.visit(document, &mut Vec::new());
         resets
@@ -52,14 +52,14 @@ impl Resets {
     }
 
     /// Takes the places out of what was loaded before.
-    pub fn apply(&self, tree: &mut Node) {
+    pub(super) fn apply(&self, tree: &mut Node) {
         for path in &self.paths {
             remove(tree, path);
         }
     }
 
     /// Takes the places below a service out of the service that it extends.
-    pub fn apply_to_service(&self, name: &str, service: &mut Node) {
+    pub(super) fn apply_to_service(&self, name: &str, service: &mut Node) {
         for path in &self.paths {
             if let [services, service_name, rest @ ..] = path.as_slice()
                 && services == "services"

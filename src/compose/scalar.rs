@@ -7,7 +7,7 @@
 use super::node::Value;
 
 /// The value of a plain (unquoted) scalar.
-pub fn plain(text: &str) -> Value {
+pub(super) fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -30,7 +30,7 @@ pub fn plain(text: &str) -> Value {
 }
 
 /// The value of a scalar with one of YAML's own tags (`!!int`); none if the text is no such value.
-pub fn tagged(kind: &str, text: &str) -> Option<Value> {
+pub(super) fn tagged(kind: &str, text: &str) -> Option<Value> {
     match kind {
         "str" => Some(Value::String(text.to_owned())),
         "binary" => Some(Value::String(binary(text)?)),
@@ -103,7 +103,10 @@ fn is_decimal(text: &str) -> bool {
         let unsigned = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
         !unsigned.is_empty() && digits(unsigned)
     });
-    digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent_holds
+    digits(whole)
+        && digits(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent_holds
 }
 
 /// `2001-02-03`, with or without a time, as YAML 1.1 has it.
@@ -188,7 +191,9 @@ mod tests {
 
     #[test]
     fn words_of_yaml_1_1_are_strings() {
-        for text in ["yes", "no", "on", "off", "y", "N", "22:22", "1:30", "=", "1.2.3", "1e400"] {
+        for text in [
+            "yes", "no", "on", "off", "y", "N", "22:22", "1:30", "=", "1.2.3", "1e400",
+        ] {
             assert_eq!(plain(text), Value::String(text.to_owned()), "{text}");
         }
     }
@@ -224,10 +229,21 @@ mod tests {
 
     #[test]
     fn dates_are_told_from_versions_and_addresses() {
-        for text in ["2020-01-01", "2020-1-1", "2020-01-01T00:00:00Z", "2020-01-01 10:20:30.5"] {
+        for text in [
+            "2020-01-01",
+            "2020-1-1",
+            "2020-01-01T00:00:00Z",
+            "2020-01-01 10:20:30.5",
+        ] {
             assert_eq!(plain(text), Value::Date(text.to_owned()), "{text}");
         }
-        for text in ["2020-13-01", "2021-02-29", "2020-01", "10.0.0.1", "2020-01-01-alpine"] {
+        for text in [
+            "2020-13-01",
+            "2021-02-29",
+            "2020-01",
+            "10.0.0.1",
+            "2020-01-01-alpine",
+        ] {
             assert_eq!(plain(text), Value::String(text.to_owned()), "{text}");
         }
     }
@@ -237,6 +253,9 @@ mod tests {
         assert_eq!(tagged("str", "123"), Some(Value::String("123".to_owned())));
         assert_eq!(tagged("int", "5"), Some(Value::Int(5)));
         assert_eq!(tagged("int", "x"), None);
-        assert_eq!(tagged("binary", "aGk="), Some(Value::String("hi".to_owned())));
+        assert_eq!(
+            tagged("binary", "aGk="),
+            Some(Value::String("hi".to_owned()))
+        );
     }
 }

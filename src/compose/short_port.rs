@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Why a text is no port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PortError {
+pub(super) enum PortError {
     #[error("`{0}` is no port, nor a range of ports; they are 0 to 65535")]
     Port(String),
     #[error("`{0}` is no IP address")]
@@ -19,7 +19,7 @@ pub enum PortError {
 
 /// One mapping of a short form; a range of targets gives several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShortPort {
+pub(super) struct ShortPort {
     pub host_ip: Option<String>,
     /// A port, or a range to take one from.
     pub published: Option<String>,
@@ -28,7 +28,7 @@ pub struct ShortPort {
 }
 
 /// Reads a short form. Mappings come in the order of their targets as text, as Docker Compose has it.
-pub fn parse(text: &str) -> Result<Vec<ShortPort>, PortError> {
+pub(super) fn parse(text: &str) -> Result<Vec<ShortPort>, PortError> {
     let parts: Vec<&str> = text.split(':').collect();
     let (ip, host, container) = match parts.as_slice() {
         [container] => (String::new(), "", *container),
@@ -94,7 +94,7 @@ fn address(text: &str) -> Result<Option<String>, PortError> {
 }
 
 /// The first and the last port of `80` or `80-90`.
-pub fn range(text: &str) -> Result<(u16, u16), PortError> {
+pub(super) fn range(text: &str) -> Result<(u16, u16), PortError> {
     let port = |part: &str| {
         // The standard library would take a sign.
         let digits = part.bytes().all(|byte| byte.is_ascii_digit());

@@ -5,7 +5,7 @@
 
 /// Why a text is no mount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VolumeError {
+pub(super) enum VolumeError {
     #[error("a mount can't be empty")]
     Empty,
     #[error("nothing stands between two colons")]
@@ -16,7 +16,7 @@ pub enum VolumeError {
 
 /// What a short form says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShortVolume {
+pub(super) struct ShortVolume {
     /// None: an anonymous volume.
     pub source: Option<String>,
     pub target: String,
@@ -35,7 +35,7 @@ pub struct ShortVolume {
 }
 
 /// Reads a short form.
-pub fn parse(text: &str) -> Result<ShortVolume, VolumeError> {
+pub(super) fn parse(text: &str) -> Result<ShortVolume, VolumeError> {
     let mut volume = ShortVolume::default();
     match text.len() {
         0 => return Err(VolumeError::Empty),

@@ -257,7 +257,10 @@ mod tests {
         };
         let copy = sources.derive(main, step(at(main, 4)));
         let again = sources.derive(copy, step(at(main, 8)));
-        let chain: Vec<_> = sources.chain(at(again, 0)).map(|step| step.by.start).collect();
+        let chain: Vec<_> = sources
+            .chain(at(again, 0))
+            .map(|step| step.by.start)
+            .collect();
         assert_eq!(chain, [4, 8]);
     }
 }

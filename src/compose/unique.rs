@@ -10,7 +10,7 @@ use super::path::Path;
 use super::short_volume;
 
 /// Sorts out every such list of a tree.
-pub fn unique(node: &mut Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) {
+pub(super) fn unique(node: &mut Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) {
     match &mut node.value {
         Value::Map(map) => {
             for (key, _, node) in map.iter_mut() {
@@ -61,7 +61,12 @@ fn identity(path: &[&str]) -> Option<Identity> {
             "ports" => Identity::Port,
             _ => return None,
         },
-        ["services", _, "build", "args" | "additional_contexts" | "tags" | "labels"]
+        [
+            "services",
+            _,
+            "build",
+            "args" | "additional_contexts" | "tags" | "labels",
+        ]
         | ["services", _, "deploy", "labels"]
         | ["services", _, "networks", _, "aliases" | "link_local_ips"] => Identity::Key,
         _ => return None,

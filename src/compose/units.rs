@@ -119,7 +119,11 @@ fn scaled(number: &str, scale: i64) -> Option<i64> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: i64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let mut amount = whole.checked_mul(scale)?;
     let mut unit = i128::from(scale) * 1_000_000_000_000;
     let mut part: i128 = 0;
@@ -195,7 +199,15 @@ mod tests {
 
     #[test]
     fn sizes_go_by_1024_in_every_spelling() {
-        for text in ["64m", "64M", "64mb", "64MiB", "64 m", "67108864", "67108864b"] {
+        for text in [
+            "64m",
+            "64M",
+            "64mb",
+            "64MiB",
+            "64 m",
+            "67108864",
+            "67108864b",
+        ] {
             assert_eq!(bytes(text), Ok(Some(64 << 20)), "{text}");
         }
         assert_eq!(bytes("1.5g"), Ok(Some(1_610_612_736)));

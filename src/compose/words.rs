@@ -6,18 +6,18 @@
 /// A text that is no list of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a quote, a backslash or a parenthesis is not closed")]
-pub struct WordsError;
+pub(super) struct WordsError;
 
 /// The words of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub(super) struct Words {
     pub words: Vec<String>,
     /// The operator at which the words end, if they do before the text does.
     pub cut_at: Option<char>,
 }
 
 /// Splits a text into words.
-pub fn split(text: &str) -> Result<Words, WordsError> {
+pub(super) fn split(text: &str) -> Result<Words, WordsError> {
     let mut splitter = Splitter::default();
     let mut escaped = false;
     let mut cut_at = None;

@@ -17,7 +17,7 @@ use super::source::{SourceId, Span};
 
 /// The documents of a text, and what is odd about them.
 #[derive(Debug, Default)]
-pub struct Documents {
+pub(super) struct Documents {
     pub documents: Vec<Node>,
     pub warnings: Vec<Diagnostic>,
 }
@@ -26,7 +26,7 @@ pub struct Documents {
 ///
 /// `nodes` is how many the whole load may still make; it is lowered by what this text makes, an
 /// alias counted as what it stands for.
-pub fn read(
+pub(super) fn read(
     text: &str,
     source: SourceId,
     limits: &Limits,
@@ -64,7 +64,10 @@ struct Reader<'t, 'n> {
 enum Anchor {
     /// Its value is still being read: an alias to it would be a part of itself.
     Open(Span),
-    Known { node: Node, size: usize },
+    Known {
+        node: Node,
+        size: usize,
+    },
 }
 
 /// A value, and how many nodes it is.
@@ -102,12 +105,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn node(
-        &mut self,
-        event: Event<'t>,
-        at: EventSpan,
-        depth: usize,
-    ) -> Result<Sized, Diagnostic> {
+    fn node(&mut self, event: Event<'t>, at: EventSpan, depth: usize) -> Result<Sized, Diagnostic> {
         let span = self.span(at);
         if depth >= self.depth {
             return Err(Diagnostic::invalid(format!(
@@ -212,8 +210,8 @@ impl<'t> Reader<'t, '_> {
             };
             return Ok((value, None));
         };
-        if let Some(kind) = event_tag.core_suffix() {
-            return match scalar::tagged(kind, text) {
+        if let Some(kind) = own(event_tag) {
+            return match scalar::tagged(&kind, text) {
                 Some(value) => Ok((value, None)),
                 None => Err(Diagnostic::invalid(format!("`{text}` is no !!{kind}")).at(span)),
             };
@@ -229,7 +227,7 @@ impl<'t> Reader<'t, '_> {
     /// A tag's meaning. One that is neither YAML's nor Compose's means nothing: that is said.
     fn tag(&mut self, tag: Option<&EventTag>, span: Span) -> Option<Tag> {
         let tag = tag?;
-        match (tag.core_suffix(), tag.original().as_str()) {
+        match (own(tag), tag.original().as_str()) {
             (Some(_), _) | (None, "!") => None,
             (None, "!reset") => Some(Tag::Reset),
             (None, "!override") => Some(Tag::Override),
@@ -248,9 +246,11 @@ impl<'t> Reader<'t, '_> {
         let (mut node, size) = match self.anchors.get(&anchor) {
             Some(Anchor::Known { node, size }) => (node.clone(), *size),
             Some(Anchor::Open(start)) => {
-                return Err(Diagnostic::invalid("an alias within the value it stands for")
-                    .at(span)
-                    .label(*start, "the value begins here"));
+                return Err(
+                    Diagnostic::invalid("an alias within the value it stands for")
+                        .at(span)
+                        .label(*start, "the value begins here"),
+                );
             }
             None => return Err(Diagnostic::invalid("no anchor of this name").at(span)),
         };
@@ -326,6 +326,11 @@ impl<'t> Reader<'t, '_> {
         }
         diagnostic
     }
+}
+
+/// The name of a tag of YAML's own: `int` for `!!int`.
+fn own(tag: &EventTag) -> Option<std::borrow::Cow<'_, str>> {
+    tag.suffix_in_namespace("tag:yaml.org,2002:")
 }
 
 fn duplicate(key: &str, second: Span, first: Span) -> Diagnostic {

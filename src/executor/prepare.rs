@@ -25,7 +25,6 @@ use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::PodRequest;
 use crate::supervisor::user_files::UserFiles;
-use crate::sys;
 
 /// What all tasks of one executor share.
 #[derive(Debug)]
@@ -120,7 +119,7 @@ pub(super) async fn prepare(
     let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
         source: Some(source),
     })?;
-    let network = network(ground, &id)?;
+    let network = network(ground, &host, &id);
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base,
@@ -211,21 +210,19 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
 }
 
 /// The namespace that Mesos gave the executor where it did, else one for the pod.
-fn network(ground: &Ground, id: &PodId) -> Result<NetworkPlan, Refusal> {
+fn network(ground: &Ground, host: &Host, id: &PodId) -> NetworkPlan {
     if ground.config.network.mode == NetworkMode::Host {
-        return Ok(NetworkPlan::Host);
+        return NetworkPlan::Host;
     }
-    let own = sys::process::Namespaces::of_this_process().map_err(HostError::from)?;
-    let host = sys::process::Namespaces::of(1).map_err(HostError::from)?;
-    if own.network == host.network {
-        return Ok(NetworkPlan::Own {
-            netns: ground.folders.netns(id),
-        });
+    if host.has_own_network() {
+        let netns = Path::new("/proc")
+            .join(std::process::id().to_string())
+            .join("ns/net");
+        return NetworkPlan::Executor { netns };
     }
-    let netns = Path::new("/proc")
-        .join(std::process::id().to_string())
-        .join("ns/net");
-    Ok(NetworkPlan::Executor { netns })
+    NetworkPlan::Own {
+        netns: ground.folders.netns(id),
+    }
 }
 
 fn tell(warnings: &[Diagnostic], sources: &SourceMap) {

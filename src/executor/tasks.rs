@@ -12,7 +12,7 @@ use tracing::{error, info};
 use super::outcome;
 use super::prepare::{self, Ground};
 use super::refusal::Refusal;
-use crate::mesos::{Capability, NetworkStatus, StatusUpdate, Subscribed, Task, TaskId, TaskState};
+use crate::mesos::{Capability, StatusUpdate, Subscribed, Task, TaskId, TaskState};
 use crate::pod::names::PodId;
 use crate::supervisor::host::Host;
 use crate::supervisor::pod::{Pod, PodRequest};
@@ -197,9 +197,7 @@ impl Tasks {
             // It was stopped while it was being prepared.
             News::Prepared(_) => Vec::new(),
             News::Report(_, PodReport::Running) => {
-                let mut update = StatusUpdate::new(current.id.clone(), TaskState::Running);
-                update.networks = vec![NetworkStatus::default()];
-                vec![update]
+                vec![StatusUpdate::new(current.id.clone(), TaskState::Running)]
             }
             News::Report(_, PodReport::Ended(end)) => {
                 if let Phase::Running(pod) = std::mem::replace(&mut current.phase, Phase::Over) {

@@ -9,6 +9,7 @@ mod exits;
 pub mod host;
 mod images;
 mod launch;
+pub mod leftovers;
 mod life;
 pub mod logs;
 mod orders;

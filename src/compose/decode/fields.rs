@@ -106,9 +106,10 @@ impl<'a> Fields<'a> {
         let items = self.items(key);
         // Normal form keeps the items of such a list, one for one.
         let aligned = raw.len() == items.len();
-        items.iter().enumerate().map(move |(index, item)| {
-            Self::new(item, if aligned { &raw[index] } else { item })
-        })
+        items
+            .iter()
+            .enumerate()
+            .map(move |(index, item)| Self::new(item, if aligned { &raw[index] } else { item }))
     }
 
     pub(super) fn texts(self, key: &str) -> Vec<Spanned<String>> {
@@ -149,9 +150,7 @@ pub(super) fn cpus(node: &Node) -> Option<Cpus> {
         clippy::cast_sign_loss,
         reason = "the range is looked at first"
     )]
-    (0.0..9e18)
-        .contains(&nanos)
-        .then_some(Cpus {
-            nanos: nanos as u64,
-        })
+    (0.0..9e18).contains(&nanos).then_some(Cpus {
+        nanos: nanos as u64,
+    })
 }

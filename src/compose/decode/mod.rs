@@ -24,7 +24,7 @@ use fields::Fields;
 
 /// What a project is decoded from.
 #[derive(Debug)]
-pub struct Input<'a> {
+pub(super) struct Input<'a> {
     pub name: &'a str,
     pub folder: &'a FsPath,
     /// The merged tree, before its values were converted.
@@ -38,7 +38,7 @@ pub struct Input<'a> {
 
 /// Errors of the load, and errors of a launch.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(super) struct Decoder {
     pub errors: Vec<Diagnostic>,
     pub deferred: Vec<Diagnostic>,
 }
@@ -53,7 +53,7 @@ impl Decoder {
     }
 
     /// The whole project.
-    pub fn project(&mut self, input: &Input<'_>) -> Project {
+    pub(super) fn project(&mut self, input: &Input<'_>) -> Project {
         let section = |name: &str| {
             let map = input.normal.get(name).and_then(Node::as_map);
             map.into_iter().flat_map(Map::iter)

@@ -29,7 +29,9 @@ impl Decoder {
                 MountKind::Volume {
                     source,
                     nocopy: options.is_some_and(|options| options.is_set("nocopy")),
-                    subpath: options.and_then(|options| options.text("subpath")).map(path),
+                    subpath: options
+                        .and_then(|options| options.text("subpath"))
+                        .map(path),
                 }
             }
             "tmpfs" => {

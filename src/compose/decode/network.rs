@@ -19,7 +19,9 @@ impl Decoder {
         };
         let target = fields.integer("target").unwrap_or_default();
         let Some(port) = u16::try_from(target.value).ok().filter(|port| *port > 0) else {
-            let span = fields.node("target").map_or(fields.span(), |node| node.span);
+            let span = fields
+                .node("target")
+                .map_or(fields.span(), |node| node.span);
             bad(span, format!("{} is no port of a container", target.value));
             return None;
         };

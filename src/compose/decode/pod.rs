@@ -34,7 +34,9 @@ impl Decoder {
         };
         PodExtension {
             images,
-            main: node.get("main").and_then(|main| self.string("x-pod.main", main)),
+            main: node
+                .get("main")
+                .and_then(|main| self.string("x-pod.main", main)),
             share_pid: self.share_pid(KEY, node),
             resources: self.pod_resources(KEY, node),
         }

@@ -65,7 +65,9 @@ impl Decoder {
             Some(other) => {
                 let problem =
                     format!("services.{service}.deploy.restart_policy: `{other}` is no condition");
-                let span = fields.node("condition").map_or(fields.span(), |node| node.span);
+                let span = fields
+                    .node("condition")
+                    .map_or(fields.span(), |node| node.span);
                 self.defer(
                     Diagnostic::invalid(problem)
                         .at(span)

@@ -79,7 +79,11 @@ impl Decoder {
             external_links: fields.texts("external_links"),
             hostname: fields.text("hostname"),
             domainname: fields.text("domainname"),
-            extra_hosts: fields.items("extra_hosts").iter().filter_map(host).collect(),
+            extra_hosts: fields
+                .items("extra_hosts")
+                .iter()
+                .filter_map(host)
+                .collect(),
             dns: fields.texts("dns"),
             dns_search: fields.texts("dns_search"),
             dns_opt: fields.texts("dns_opt"),
@@ -144,11 +148,7 @@ impl Decoder {
         }
     }
 
-    fn grace(
-        &mut self,
-        service: &str,
-        fields: Fields<'_>,
-    ) -> Option<Spanned<std::time::Duration>> {
+    fn grace(&mut self, service: &str, fields: Fields<'_>) -> Option<Spanned<std::time::Duration>> {
         let grace = fields.duration("stop_grace_period");
         if grace.is_none()
             && let Some(node) = fields.node("stop_grace_period")

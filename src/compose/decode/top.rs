@@ -12,7 +12,9 @@ use crate::compose::source::{Span, Spanned};
 type Entry<'a> = (&'a str, Span, &'a Node);
 
 fn name(fields: Fields<'_>, key: &str) -> String {
-    fields.text("name").map_or_else(|| key.to_owned(), |name| name.value)
+    fields
+        .text("name")
+        .map_or_else(|| key.to_owned(), |name| name.value)
 }
 
 fn external(fields: Fields<'_>) -> Option<External> {

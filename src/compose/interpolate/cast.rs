@@ -14,7 +14,11 @@ pub(super) enum Cast {
 pub(super) fn of(path: &[&str]) -> Option<Cast> {
     let cast = match path {
         ["services", _, rest @ ..] => return service(rest),
-        ["networks", _, "external" | "internal" | "attachable" | "enable_ipv4" | "enable_ipv6"]
+        [
+            "networks",
+            _,
+            "external" | "internal" | "attachable" | "enable_ipv4" | "enable_ipv6",
+        ]
         | ["volumes" | "secrets" | "configs", _, "external"] => Cast::Boolean,
         _ => return None,
     };
@@ -36,10 +40,12 @@ fn service(path: &[&str]) -> Option<Cast> {
         | ["ulimits", _]
         | ["ulimits", _, "hard" | "soft"] => Cast::Integer,
         ["cpu_percent" | "cpus"]
-        | ["deploy", "update_config" | "rollback_config", "max_failure_ratio"] => Cast::Float,
-        [
-            "init" | "oom_kill_disable" | "privileged" | "read_only" | "stdin_open" | "tty",
-        ]
+        | [
+            "deploy",
+            "update_config" | "rollback_config",
+            "max_failure_ratio",
+        ] => Cast::Float,
+        ["init" | "oom_kill_disable" | "privileged" | "read_only" | "stdin_open" | "tty"]
         | ["depends_on", _, "required" | "restart"]
         | ["healthcheck", "disable"]
         | ["volumes", "[]", "read_only"]

@@ -87,9 +87,10 @@ impl<'a> Interpolation<'a> {
     fn fail(&mut self, error: &TemplateError, text: &str, path: Path<'_>, span: Span) {
         let diagnostic = Diagnostic::invalid(format!("{path}: {error}")).at(span);
         self.errors.push(match error {
-            TemplateError::Invalid => {
-                diagnostic.help(format!("a $ that is meant as such is written $$: `{}`", text.replace('$', "$$")))
-            }
+            TemplateError::Invalid => diagnostic.help(format!(
+                "a $ that is meant as such is written $$: `{}`",
+                text.replace('$', "$$")
+            )),
             _ => diagnostic,
         });
     }

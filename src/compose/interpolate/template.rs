@@ -221,14 +221,25 @@ mod tests {
             (":+", "", "", "w"),
             ("+", "", "w", "w"),
         ] {
-            assert_eq!(sub(&format!("${{NO{operator}w}}")), unset, "{operator} unset");
-            assert_eq!(sub(&format!("${{EMPTY{operator}w}}")), empty, "{operator} empty");
+            assert_eq!(
+                sub(&format!("${{NO{operator}w}}")),
+                unset,
+                "{operator} unset"
+            );
+            assert_eq!(
+                sub(&format!("${{EMPTY{operator}w}}")),
+                empty,
+                "{operator} empty"
+            );
             assert_eq!(sub(&format!("${{SET{operator}w}}")), set, "{operator} set");
         }
         assert_eq!(sub("${EMPTY?w}"), "");
         assert_eq!(sub("${SET:?w}"), "value");
         let error = with(Limits::default(), "${EMPTY:?say $SET}").unwrap_err();
-        assert_eq!(error.to_string(), "the variable EMPTY must be set: say value");
+        assert_eq!(
+            error.to_string(),
+            "the variable EMPTY must be set: say value"
+        );
         let error = with(Limits::default(), "${NO?}").unwrap_err();
         assert_eq!(error.to_string(), "the variable NO must be set");
     }
@@ -258,21 +269,41 @@ mod tests {
 
     #[test]
     fn what_is_no_variable_is_an_error() {
-        for text in ["${1}", "${}", "${ V}", "${V!x}", "${V:}", "${#V}", "${V#x}", "${V", "${V:-a\nb}"] {
-            assert_eq!(with(Limits::default(), text), Err(TemplateError::Invalid), "{text}");
+        for text in [
+            "${1}",
+            "${}",
+            "${ V}",
+            "${V!x}",
+            "${V:}",
+            "${#V}",
+            "${V#x}",
+            "${V",
+            "${V:-a\nb}",
+        ] {
+            assert_eq!(
+                with(Limits::default(), text),
+                Err(TemplateError::Invalid),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn nesting_and_length_are_bounded() {
         let deep = (0..40).fold("x".to_owned(), |word, _| format!("${{A:-{word}}}"));
-        assert_eq!(with(Limits::default(), &deep), Err(TemplateError::TooDeep(16)));
+        assert_eq!(
+            with(Limits::default(), &deep),
+            Err(TemplateError::TooDeep(16))
+        );
         let limits = Limits {
             interpolation_bytes: 12,
             ..Limits::default()
         };
         assert_eq!(with(limits, "$SET$SET"), Ok("valuevalue".to_owned()));
-        assert_eq!(with(limits, "$SET$SET$SET"), Err(TemplateError::TooLong(12)));
+        assert_eq!(
+            with(limits, "$SET$SET$SET"),
+            Err(TemplateError::TooLong(12))
+        );
     }
 
     proptest::proptest! {

@@ -6,10 +6,8 @@ use super::{
     TEXT_LIST, Types, key, list, nullable, object, ruled, scalar,
 };
 
-pub(super) static BUILD: Shape = Shape::OneOf(&[
-    scalar(Types::STRING, Form::Text),
-    object(BUILD_KEYS, &[]),
-]);
+pub(super) static BUILD: Shape =
+    Shape::OneOf(&[scalar(Types::STRING, Form::Text), object(BUILD_KEYS, &[])]);
 
 static SHM_SIZE: Shape = scalar(NUMBER_OR_STRING, Form::Bytes);
 /// `true` and `false` are kept as text.

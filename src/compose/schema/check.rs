@@ -8,7 +8,7 @@ use crate::compose::path::Path;
 use crate::compose::source::Span;
 
 /// Everything that is wrong with a value.
-pub fn check(shape: &Shape, node: &Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) {
+pub(crate) fn check(shape: &Shape, node: &Node, path: Path<'_>, errors: &mut Vec<Diagnostic>) {
     Check { errors }.value(shape, node, path);
 }
 

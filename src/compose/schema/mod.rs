@@ -10,12 +10,12 @@ mod resources;
 mod service;
 mod top;
 
-pub use check::check;
-pub use top::PROJECT;
+pub(super) use check::check;
+pub(super) use top::PROJECT;
 
 /// What a value may be.
 #[derive(Debug)]
-pub enum Shape {
+pub(super) enum Shape {
     /// Anything: an extension's value.
     Any,
     Scalar(Scalar),
@@ -43,7 +43,7 @@ pub enum Shape {
 
 /// A single value.
 #[derive(Clone, Copy, Debug)]
-pub struct Scalar {
+pub(super) struct Scalar {
     pub types: Types,
     pub rule: Rule,
     pub form: Form,
@@ -53,7 +53,7 @@ pub struct Scalar {
 
 /// What a scalar is, and so how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     Text,
     Flag,
     Integer,
@@ -72,7 +72,7 @@ pub enum Form {
 
 /// What a scalar must hold beyond its type.
 #[derive(Clone, Copy, Debug)]
-pub enum Rule {
+pub(super) enum Rule {
     None,
     Words(&'static [&'static str]),
     /// For integers; a string is looked at later.
@@ -83,7 +83,7 @@ pub enum Rule {
 
 /// A mapping with keys of the specification's.
 #[derive(Debug)]
-pub struct Object {
+pub(super) struct Object {
     pub keys: &'static [Key],
     pub required: &'static [&'static str],
     /// Whether it may have `x-…` keys.
@@ -95,7 +95,7 @@ pub struct Object {
 
 /// One key of an [`Object`].
 #[derive(Debug)]
-pub struct Key {
+pub(super) struct Key {
     pub name: &'static str,
     pub shape: &'static Shape,
     /// Written in normal form even where nobody gave it.
@@ -104,7 +104,7 @@ pub struct Key {
 
 /// A mapping with keys of the user's.
 #[derive(Debug)]
-pub struct Named {
+pub(super) struct Named {
     pub item: &'static Shape,
     pub names: Names,
     /// Whether a name that does not fit is refused; else its value is not looked at.
@@ -113,7 +113,7 @@ pub struct Named {
 
 /// What a user's name may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Names {
+pub(super) enum Names {
     /// `[a-zA-Z0-9._-]+`
     Resource,
     /// `[a-z]+`
@@ -122,14 +122,14 @@ pub enum Names {
 
 /// A list.
 #[derive(Debug)]
-pub struct List {
+pub(super) struct List {
     pub item: &'static Shape,
     pub unique: bool,
 }
 
 /// What `K=V` pairs mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pairs {
+pub(super) enum Pairs {
     /// A name without a value is one.
     Environment,
     /// A name without a value has an empty one.
@@ -138,29 +138,29 @@ pub enum Pairs {
 
 /// A set of YAML types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Types(u8);
+pub(super) struct Types(u8);
 
 impl Types {
-    pub const NULL: Self = Self(1);
-    pub const BOOL: Self = Self(2);
-    pub const INTEGER: Self = Self(4);
-    pub const FRACTION: Self = Self(8);
-    pub const STRING: Self = Self(16);
-    pub const LIST: Self = Self(32);
-    pub const MAP: Self = Self(64);
-    pub const NUMBER: Self = Self::INTEGER.or(Self::FRACTION);
+    pub(super) const NULL: Self = Self(1);
+    pub(super) const BOOL: Self = Self(2);
+    pub(super) const INTEGER: Self = Self(4);
+    pub(super) const FRACTION: Self = Self(8);
+    pub(super) const STRING: Self = Self(16);
+    pub(super) const LIST: Self = Self(32);
+    pub(super) const MAP: Self = Self(64);
+    pub(super) const NUMBER: Self = Self::INTEGER.or(Self::FRACTION);
 
     #[must_use]
-    pub const fn or(self, other: Self) -> Self {
+    pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    pub const fn meets(self, other: Self) -> bool {
+    pub(super) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
     /// The type of a value; none for a date, which nothing takes.
-    pub fn of(value: &super::node::Value) -> Option<Self> {
+    pub(super) fn of(value: &super::node::Value) -> Option<Self> {
         use super::node::Value;
         Some(match value {
             Value::Null => Self::NULL,
@@ -204,12 +204,15 @@ impl std::fmt::Display for Types {
 
 impl Shape {
     /// The types that a value of this shape can have.
-    pub fn types(&self) -> Types {
+    pub(super) fn types(&self) -> Types {
         match self {
             Self::Any => Types(u8::MAX),
             Self::Scalar(scalar) => scalar.types,
             Self::Object(object) if object.nullable => Types::MAP.or(Types::NULL),
-            Self::Object(_) | Self::Named(_) | Self::Options(_) | Self::MultiOptions
+            Self::Object(_)
+            | Self::Named(_)
+            | Self::Options(_)
+            | Self::MultiOptions
             | Self::FreeOptions => Types::MAP,
             Self::List(_) => Types::LIST,
             Self::Texts | Self::Test => Types::STRING.or(Types::LIST),
@@ -222,7 +225,7 @@ impl Shape {
     }
 
     /// The alternative that a value of this type is to be read by.
-    pub fn alternative(&self, types: Types) -> Option<&Shape> {
+    pub(super) fn alternative(&self, types: Types) -> Option<&Shape> {
         match self {
             Self::OneOf(shapes) => shapes.iter().find(|shape| shape.types().meets(types)),
             shape if shape.types().meets(types) => Some(shape),
@@ -232,13 +235,13 @@ impl Shape {
 }
 
 impl Object {
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 }
 
 impl Names {
-    pub fn fits(self, name: &str) -> bool {
+    pub(super) fn fits(self, name: &str) -> bool {
         match self {
             Self::Resource => {
                 !name.is_empty()

@@ -1,9 +1,9 @@
 //! What a service may use: `deploy`, `gpus`, `blkio_config`, `ulimits`.
 
 use super::{
-    Form, INTEGER_OR_STRING, Key, LABELS, NUMBER_OR_STRING, Names, Named, Object, Rule, Shape,
-    TEXT, TEXT_LIST, TEXT_SET, Types, always, key, kept, list, nullable, object, ruled, scalar,
-    strict, DURATION,
+    DURATION, Form, INTEGER_OR_STRING, Key, LABELS, NUMBER_OR_STRING, Named, Names, Object, Rule,
+    Shape, TEXT, TEXT_LIST, TEXT_SET, Types, always, kept, key, list, nullable, object, ruled,
+    scalar, strict,
 };
 
 pub(super) static DEPLOY: Shape = nullable(&[
@@ -143,7 +143,10 @@ static DEVICE_PATH: Shape = kept(Types::STRING, Form::Text);
 static THROTTLES: Shape = list(&THROTTLE);
 static THROTTLE: Shape = strict(&[key("path", &DEVICE_PATH), key("rate", &RATE)], &[]);
 static WEIGHTS: Shape = list(&WEIGHT_DEVICE);
-static WEIGHT_DEVICE: Shape = strict(&[key("path", &DEVICE_PATH), key("weight", &DEVICE_WEIGHT)], &[]);
+static WEIGHT_DEVICE: Shape = strict(
+    &[key("path", &DEVICE_PATH), key("weight", &DEVICE_WEIGHT)],
+    &[],
+);
 
 pub(super) static ULIMITS: Shape = Shape::Named(Named {
     item: &ULIMIT,

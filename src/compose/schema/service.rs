@@ -4,7 +4,7 @@ use super::build::{BUILD, DEVELOP};
 use super::resources::{BLKIO, COUNTED, DEPLOY, GPUS};
 use super::{
     DURATION, ENVIRONMENT, FLAG, Form, INTEGER_OR_STRING, LABELS, List, NUMBER_OR_STRING, Named,
-    Names, Rule, Shape, TEXT, TEXT_LIST, TEXT_SET, TRISTATE, Types, key, kept, list, object, ruled,
+    Names, Rule, Shape, TEXT, TEXT_LIST, TEXT_SET, TRISTATE, Types, kept, key, list, object, ruled,
     scalar, set, strict,
 };
 
@@ -123,13 +123,14 @@ static API_SOCKET: Shape = scalar(Types::BOOL, Form::Flag);
 static TEXT_OR_NUMBER: Shape = scalar(NUMBER_OR_STRING, Form::Text);
 static EXPOSE: Shape = set(&TEXT_OR_NUMBER);
 static GROUPS: Shape = set(&TEXT_OR_NUMBER);
-static LABEL_FILE: Shape = Shape::OneOf(&[
-    scalar(Types::STRING, Form::Text),
-    list(&TEXT),
-]);
+static LABEL_FILE: Shape = Shape::OneOf(&[scalar(Types::STRING, Form::Text), list(&TEXT)]);
 
 static CREDENTIAL_SPEC: Shape = object(
-    &[key("config", &TEXT), key("file", &TEXT), key("registry", &TEXT)],
+    &[
+        key("config", &TEXT),
+        key("file", &TEXT),
+        key("registry", &TEXT),
+    ],
     &[],
 );
 
@@ -168,19 +169,24 @@ static DEVICES: Shape = list(&DEVICE);
 static DEVICE: Shape = Shape::OneOf(&[
     scalar(Types::STRING, Form::Text),
     object(
-        &[key("source", &TEXT), key("target", &TEXT), key("permissions", &TEXT)],
+        &[
+            key("source", &TEXT),
+            key("target", &TEXT),
+            key("permissions", &TEXT),
+        ],
         &["source"],
     ),
 ]);
 
-static ENV_FILE: Shape = Shape::OneOf(&[
-    scalar(Types::STRING, Form::Text),
-    list(&ENV_FILE_ITEM),
-]);
+static ENV_FILE: Shape = Shape::OneOf(&[scalar(Types::STRING, Form::Text), list(&ENV_FILE_ITEM)]);
 static ENV_FILE_ITEM: Shape = Shape::OneOf(&[
     scalar(Types::STRING, Form::Text),
     strict(
-        &[key("path", &TEXT), key("format", &TEXT), key("required", &TRISTATE)],
+        &[
+            key("path", &TEXT),
+            key("format", &TEXT),
+            key("required", &TRISTATE),
+        ],
         &["path"],
     ),
 ]);
@@ -336,7 +342,11 @@ static RECURSIVE: Shape = ruled(
 );
 static SELINUX: Shape = ruled(Types::STRING, Form::Text, Rule::Words(&["z", "Z"]));
 static VOLUME_OPTIONS: Shape = object(
-    &[key("labels", &LABELS), key("nocopy", &FLAG), key("subpath", &TEXT)],
+    &[
+        key("labels", &LABELS),
+        key("nocopy", &FLAG),
+        key("subpath", &TEXT),
+    ],
     &[],
 );
 static TMPFS: Shape = object(&[key("size", &TMPFS_SIZE), key("mode", &TMPFS_MODE)], &[]);

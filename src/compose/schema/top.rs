@@ -7,7 +7,7 @@ use super::{
 };
 
 /// A whole file.
-pub static PROJECT: Shape = object(
+pub(crate) static PROJECT: Shape = object(
     &[
         key("version", &TEXT),
         key("name", &TEXT),

@@ -189,7 +189,8 @@ impl Contents {
     }
 }
 
-fn pieces(
+/// Hands on a file piece by piece, if it has the size that it had when it was looked at.
+pub(super) fn pieces(
     number: usize,
     path: &str,
     size: u64,

@@ -11,10 +11,14 @@
 mod contents;
 mod docker;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod layout;
 mod limits;
 mod path;
 mod tar;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
