@@ -41,8 +41,8 @@ type Waits = Vec<(prop::sample::Index, Condition)>;
 
 fn waits() -> impl Strategy<Value = Waits> {
     let condition = prop_oneof![
-        Just(Condition::Started),
-        Just(Condition::Healthy),
+        1 => Just(Condition::Started),
+        1 => Just(Condition::Healthy),
         3 => Just(Condition::CompletedSuccessfully),
     ];
     prop::collection::vec((any::<prop::sample::Index>(), condition), 0..3)
@@ -141,7 +141,7 @@ fn options() -> impl Strategy<Value = FoldOptions> {
         Just(Basis::Requests),
         Just(Basis::Split)
     ];
-    (basis, any::<bool>(), 0..1000_u64, 0..1 << 30_u64).prop_map(|(basis, peak, cpus, mem)| {
+    (basis, any::<bool>(), 0..1000_u64, 0_u64..1 << 30).prop_map(|(basis, peak, cpus, mem)| {
         FoldOptions {
             basis,
             peak,
