@@ -70,7 +70,11 @@ struct Cli {
     #[arg(long, value_name = "BUDGET")]
     check: Option<Budget>,
     /// The executor's path on the agents, for --format marathon
-    #[arg(long, value_name = "PATH", default_value = "/usr/local/bin/compose-executor")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/usr/local/bin/compose-executor"
+    )]
     executor: String,
     /// What the agents fetch into the sandbox, for --format marathon; several are fetched all
     #[arg(long, value_name = "URI")]
@@ -128,8 +132,8 @@ enum Failure {
 fn main() -> ExitCode {
     let environment = std::env::vars_os();
     // Compose files know no variables but text.
-    let environment =
-        environment.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment = environment
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     match run(&Cli::parse(), environment.collect()) {
         Ok(code) => code,
         // Who reads through `head` has seen enough.
@@ -190,7 +194,9 @@ impl Cli {
                     (true, false) => "CPUs",
                     _ => "memory",
                 };
-                say(&format!("warning: {service} states no {what}: a default stands in"));
+                say(&format!(
+                    "warning: {service} states no {what}: a default stands in"
+                ));
             }
             if self.fetch.is_empty() {
                 say("warning: without --fetch the app's `fetch` has a place to fill in");
@@ -214,7 +220,10 @@ impl Cli {
         let variable = |name: &str| loaded.environment.get(name).map_or("", String::as_str);
         let fetch = match self.fetch.as_slice() {
             // A top-level domain that is kept from ever being one.
-            [] => vec![format!("https://example.invalid/{}.tar.gz", sum_name(loaded))],
+            [] => vec![format!(
+                "https://example.invalid/{}.tar.gz",
+                sum_name(loaded)
+            )],
             fetch => fetch.to_vec(),
         };
         let files = match self.project.files.as_slice() {
@@ -222,7 +231,10 @@ impl Cli {
                 let separator = variable("COMPOSE_PATH_SEPARATOR");
                 let separator = if separator.is_empty() { ":" } else { separator };
                 let files = variable("COMPOSE_FILE").split(separator);
-                files.filter(|file| !file.is_empty()).map(PathBuf::from).collect()
+                files
+                    .filter(|file| !file.is_empty())
+                    .map(PathBuf::from)
+                    .collect()
             }
             files => files.to_vec(),
         };

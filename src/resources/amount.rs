@@ -122,7 +122,16 @@ mod tests {
 
     #[test]
     fn what_is_no_number_of_cpus_is_refused() {
-        for text in ["", ".", "-1", "0,5", "1e3", "100m", "99999999999999999999", "+1"] {
+        for text in [
+            "",
+            ".",
+            "-1",
+            "0,5",
+            "1e3",
+            "100m",
+            "99999999999999999999",
+            "+1",
+        ] {
             assert!(text.parse::<MilliCpus>().is_err(), "{text}");
         }
     }

@@ -77,7 +77,10 @@ impl fmt::Display for Excess {
             needed,
             allowed,
         } = self;
-        write!(f, "{resource}: the task needs {needed}, and {allowed} is allowed")
+        write!(
+            f,
+            "{resource}: the task needs {needed}, and {allowed} is allowed"
+        )
     }
 }
 
@@ -153,7 +156,15 @@ mod tests {
 
     #[test]
     fn what_is_no_budget_is_refused() {
-        for text in ["", "cpus", "cpus=x", "mem=64Mi", "ram=1g", "cpus=1,cpus=2", "gpus=-1"] {
+        for text in [
+            "",
+            "cpus",
+            "cpus=x",
+            "mem=64Mi",
+            "ram=1g",
+            "cpus=1,cpus=2",
+            "gpus=-1",
+        ] {
             assert!(text.parse::<Budget>().is_err(), "{text}");
         }
     }

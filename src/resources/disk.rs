@@ -30,18 +30,25 @@ pub(super) fn of_service(service: &Service, findings: &mut Findings) -> Figure<B
     if let Some(disk) = &service.pod.resources.disk {
         return Figure::new(disk.value, Origin::Override, disk.span);
     }
-    let label = service.labels.iter().find(|(key, _)| key.value == KOMPOSE_LABEL);
+    let label = service
+        .labels
+        .iter()
+        .find(|(key, _)| key.value == KOMPOSE_LABEL);
     if let Some((key, text)) = label {
         let size = quantity(text);
         if size.is_none() {
             let name = &service.name.value;
-            let problem = format!("services.{name}.labels.{KOMPOSE_LABEL}: `{text}` is no quantity");
+            let problem =
+                format!("services.{name}.labels.{KOMPOSE_LABEL}: `{text}` is no quantity");
             let help = "as Kubernetes writes them: 512Mi, 1Gi";
             findings.add(Diagnostic::invalid(problem).at(key.span).help(help));
         }
         return Figure::new(size.unwrap_or_default(), Origin::Label, key.span);
     }
-    let layer = service.storage_opt.iter().find(|(key, _)| key.value == "size");
+    let layer = service
+        .storage_opt
+        .iter()
+        .find(|(key, _)| key.value == "size");
     let layer = layer.and_then(|(key, text)| {
         let what = format!("services.{}.storage_opt.size", service.name.value);
         let size = size(&what, text, key.span, findings)?;
@@ -62,7 +69,11 @@ pub(super) fn of_service(service: &Service, findings: &mut Findings) -> Figure<B
 fn logs(service: &Service, findings: &mut Findings) -> Option<Spanned<ByteSize>> {
     let logging = service.logging.as_ref()?;
     let option = |name: &str| logging.options.iter().find(|(key, _)| key.value == name);
-    match logging.driver.as_ref().map_or("json-file", |driver| driver.as_str()) {
+    match logging
+        .driver
+        .as_ref()
+        .map_or("json-file", |driver| driver.as_str())
+    {
         "none" => return Some(Spanned::new(ByteSize(0), logging.span)),
         "" | "json-file" | "local" => {}
         _ => return None,
@@ -78,7 +89,10 @@ fn logs(service: &Service, findings: &mut Findings) -> Option<Spanned<ByteSize>>
 }
 
 fn files(service: &Service, logging: &Logging, findings: &mut Findings) -> u64 {
-    let most = logging.options.iter().find(|(key, _)| key.value == "max-file");
+    let most = logging
+        .options
+        .iter()
+        .find(|(key, _)| key.value == "max-file");
     let Some((key, text)) = most else {
         return 1;
     };
@@ -143,7 +157,9 @@ fn volume_size(volume: &Volume, findings: &mut Findings) -> Option<ByteSize> {
     }
     let (text, span) = option(volume, "size").or_else(|| {
         let (options, span) = option(volume, "o")?;
-        let size = options.split(',').find_map(|option| option.strip_prefix("size="))?;
+        let size = options
+            .split(',')
+            .find_map(|option| option.strip_prefix("size="))?;
         Some((size, span))
     })?;
     let key = &volume.key.value;

@@ -223,11 +223,7 @@ struct Fold<'p> {
 
 impl<'p> Fold<'p> {
     /// None where the numbers are beyond what can be.
-    fn of(
-        project: &'p Project,
-        options: &'p FoldOptions,
-        findings: &mut Findings,
-    ) -> Option<Self> {
+    fn of(project: &'p Project, options: &'p FoldOptions, findings: &mut Findings) -> Option<Self> {
         let mut not_counted = Vec::new();
         let mut parts = Vec::new();
         for service in &project.services {
@@ -263,7 +259,8 @@ impl<'p> Fold<'p> {
             .collect();
         let published = ports::count(&counted)?;
         if published > MOST_PORTS {
-            let problem = format!("the services publish {published} ports, and no host has so many");
+            let problem =
+                format!("the services publish {published} ports, and no host has so many");
             findings.add(Diagnostic::invalid(problem));
             return None;
         }
@@ -451,7 +448,10 @@ fn checked_sum(numbers: impl IntoIterator<Item = u64>) -> Option<u64> {
 /// How many instances of a service there are.
 fn replicas(service: &Service, findings: &mut Findings) -> u64 {
     let name = &service.name.value;
-    let mode = service.deploy.as_ref().and_then(|deploy| deploy.mode.as_ref());
+    let mode = service
+        .deploy
+        .as_ref()
+        .and_then(|deploy| deploy.mode.as_ref());
     if let Some(mode) = mode
         && matches!(mode.value, DeployMode::Global | DeployMode::GlobalJob)
     {
@@ -466,11 +466,7 @@ fn replicas(service: &Service, findings: &mut Findings) -> u64 {
             replicas.value
         );
         let help = "several copies share one network: scale the Mesos task instead";
-        findings.add(
-            Diagnostic::warning(problem)
-                .at(replicas.span)
-                .help(help),
-        );
+        findings.add(Diagnostic::warning(problem).at(replicas.span).help(help));
     }
     replicas.value
 }

@@ -75,7 +75,10 @@ fn requests(service: &Service) -> Vec<&DeviceRequest> {
 
 fn is_gpu(request: &DeviceRequest) -> bool {
     request.driver.as_deref() == Some("nvidia")
-        || request.capabilities.iter().any(|capability| capability == "gpu")
+        || request
+            .capabilities
+            .iter()
+            .any(|capability| capability == "gpu")
 }
 
 #[cfg(test)]

@@ -73,7 +73,10 @@ impl Graph {
                     index == one_shot || !(self.followers[one_shot][index] || over)
                 }
             };
-            (0..weights.len()).filter(counts).map(|index| weights[index]).sum()
+            (0..weights.len())
+                .filter(counts)
+                .map(|index| weights[index])
+                .sum()
         };
         let one_shots = (0..weights.len()).filter(|&index| self.one_shot[index]);
         one_shots
@@ -93,7 +96,9 @@ impl Graph {
             }
             longest[level] = longest[level].max(grace);
         }
-        longest.into_iter().fold(Duration::ZERO, Duration::saturating_add)
+        longest
+            .into_iter()
+            .fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// How many services start one after the other before each.
@@ -125,15 +130,19 @@ fn ends(service: &Service) -> bool {
     let deploy = service.deploy.as_ref();
     let mode = deploy.and_then(|deploy| deploy.mode.as_ref());
     if let Some(mode) = mode
-        && matches!(mode.value, DeployMode::ReplicatedJob | DeployMode::GlobalJob)
+        && matches!(
+            mode.value,
+            DeployMode::ReplicatedJob | DeployMode::GlobalJob
+        )
     {
         return true;
     }
     match deploy.and_then(|deploy| deploy.restart_policy.as_ref()) {
         Some(policy) => policy.condition != RestartCondition::Any,
-        None => service.restart.as_ref().is_none_or(|restart| {
-            matches!(restart.value, Restart::No | Restart::OnFailure(_))
-        }),
+        None => service
+            .restart
+            .as_ref()
+            .is_none_or(|restart| matches!(restart.value, Restart::No | Restart::OnFailure(_))),
     }
 }
 

@@ -7,7 +7,7 @@ const MIB: u64 = 1 << 20;
 
 /// The pod's own, inside the task: the pause container, the shim, and the small files that the
 /// executor writes into the sandbox.
-pub const POD: Amounts = Amounts {
+pub(super) const POD: Amounts = Amounts {
     cpus: MilliCpus(10),
     mem: ByteSize(16 * MIB),
     disk: ByteSize(10 * MIB),
@@ -15,17 +15,17 @@ pub const POD: Amounts = Amounts {
 
 /// The executor's own, which frameworks ask for apart from the task: Marathon's
 /// `executorResources`, Aurora's `custom_executor_config`.
-pub const EXECUTOR: Amounts = Amounts {
+pub(super) const EXECUTOR: Amounts = Amounts {
     cpus: MilliCpus(100),
     mem: ByteSize(64 * MIB),
     disk: ByteSize(10 * MIB),
 };
 
 /// Below these Mesos' master warns, and Marathon's schema refuses.
-pub const LEAST_CPUS: MilliCpus = MilliCpus(10);
-pub const LEAST_MEM: ByteSize = ByteSize(32 * MIB);
+pub(super) const LEAST_CPUS: MilliCpus = MilliCpus(10);
+pub(super) const LEAST_MEM: ByteSize = ByteSize(32 * MIB);
 
 /// As Mesos counts it: whole mebibytes.
-pub fn whole_mebibytes(size: ByteSize) -> Option<ByteSize> {
+pub(super) fn whole_mebibytes(size: ByteSize) -> Option<ByteSize> {
     size.0.checked_next_multiple_of(MIB).map(ByteSize)
 }

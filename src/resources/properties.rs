@@ -66,13 +66,20 @@ fn service() -> impl Strategy<Value = Service> {
     (figures, counts).prop_map(|(figures, counts)| {
         let ((cpu_limit, cpu_request), (limit, request), shares, shm) = figures;
         let (replicas, always, ports, gpu_ids, gpu_count, volumes) = counts;
-        let cpus = |milli: u64| spanned(Cpus { nanos: milli * 1_000_000 });
+        let cpus = |milli: u64| {
+            spanned(Cpus {
+                nanos: milli * 1_000_000,
+            })
+        };
         let mut deploy = deploy();
         deploy.limits.cpus = cpu_limit.map(cpus);
         deploy.reservations.cpus = cpu_request.map(cpus);
         deploy.limits.memory = limit.map(|bytes| spanned(ByteSize(bytes)));
         deploy.reservations.memory = request.map(|bytes| spanned(ByteSize(bytes)));
-        let ports: Vec<_> = ports.into_iter().map(|port| (port, Published::Any)).collect();
+        let ports: Vec<_> = ports
+            .into_iter()
+            .map(|port| (port, Published::Any))
+            .collect();
         let gpus = |count: Option<i64>, device_ids: Vec<String>| DeviceRequest {
             span: Span::default(),
             driver: None,
@@ -162,14 +169,26 @@ fn sum(project: &Project, options: &FoldOptions) -> Sum {
 fn numbers(sum: &Sum) -> [u64; 5] {
     let total = &sum.services_total;
     let amounts = total.amounts;
-    [amounts.cpus.0, amounts.mem.0, amounts.disk.0, total.gpus, total.ports]
+    [
+        amounts.cpus.0,
+        amounts.mem.0,
+        amounts.disk.0,
+        total.gpus,
+        total.ports,
+    ]
 }
 
 fn task_numbers(sum: &Sum) -> [u64; 5] {
     let task = &sum.task;
     let ports = u64::try_from(task.ports.len()).unwrap();
     let amounts = task.amounts;
-    [amounts.cpus.0, amounts.mem.0, amounts.disk.0, task.gpus, ports]
+    [
+        amounts.cpus.0,
+        amounts.mem.0,
+        amounts.disk.0,
+        task.gpus,
+        ports,
+    ]
 }
 
 proptest! {

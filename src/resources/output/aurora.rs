@@ -24,7 +24,11 @@ pub fn aurora(sum: &Sum, job: &Job) -> String {
             (true, false) => "CPUs",
             _ => "memory",
         };
-        let _ = writeln!(out, "# {} states no {what}: a default stands in.", comment(service));
+        let _ = writeln!(
+            out,
+            "# {} states no {what}: a default stands in.",
+            comment(service)
+        );
     }
     let ports = sum.task.ports.len();
     let _ = writeln!(
@@ -66,7 +70,11 @@ fn metadata(job: &Job, out: &mut String) {
     if job.files.is_empty() {
         return;
     }
-    let files: Vec<_> = job.files.iter().map(|file| file.to_string_lossy()).collect();
+    let files: Vec<_> = job
+        .files
+        .iter()
+        .map(|file| file.to_string_lossy())
+        .collect();
     let files = quoted(&files.join(","));
     let _ = writeln!(
         out,

@@ -20,7 +20,10 @@ pub fn marathon(sum: &Sum, job: &Job) -> Value {
     let task = &sum.task;
     let executor = overhead::EXECUTOR;
     let mut app = Map::from_iter([
-        ("id".to_owned(), format!("/{}", label(&sum.project, 63)).into()),
+        (
+            "id".to_owned(),
+            format!("/{}", label(&sum.project, 63)).into(),
+        ),
         ("cmd".to_owned(), " ".into()),
         ("executor".to_owned(), job.executor.clone().into()),
         ("instances".to_owned(), 1.into()),
@@ -72,7 +75,10 @@ fn resource_limits(limits: &TaskLimits) -> Value {
 fn port_definition(port: &OfferPort) -> Value {
     // Marathon knows these three; of SCTP nothing but the number matters to Mesos.
     let udp = port.protocols.contains(&Protocol::Udp);
-    let others = port.protocols.iter().any(|&protocol| protocol != Protocol::Udp);
+    let others = port
+        .protocols
+        .iter()
+        .any(|&protocol| protocol != Protocol::Udp);
     let protocol = match (udp, others) {
         (true, true) => "udp,tcp",
         (true, false) => "udp",
@@ -94,7 +100,11 @@ fn is_archive(uri: &str) -> bool {
 fn labels(job: &Job) -> Map<String, Value> {
     let mut labels = Map::new();
     if !job.files.is_empty() {
-        let files: Vec<_> = job.files.iter().map(|file| file.to_string_lossy()).collect();
+        let files: Vec<_> = job
+            .files
+            .iter()
+            .map(|file| file.to_string_lossy())
+            .collect();
         labels.insert("compose.files".to_owned(), files.join(",").into());
     }
     if !job.profiles.is_empty() {

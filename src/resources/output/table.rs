@@ -8,8 +8,8 @@ use crate::resources::amount::Amounts;
 use crate::resources::basis::Ceiling;
 use crate::resources::demand::{Figure, Origin};
 use crate::resources::fold::{Reason, ServiceSum, Sum};
-use crate::resources::ports::{OfferPort, protocol_name};
 use crate::resources::overhead;
+use crate::resources::ports::{OfferPort, protocol_name};
 
 /// Columns that are as wide as their widest cell, the last one excepted.
 #[derive(Debug, Default)]
@@ -147,15 +147,24 @@ fn notes(sum: &Sum, out: &mut String) {
             true => *of_cpus,
             false => *of_mem,
         });
-        services.map(|(name, ..)| name).collect::<Vec<_>>().join(", ")
+        services
+            .map(|(name, ..)| name)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     if sum.services.iter().any(|service| is_default(&service.cpus)) {
         let default = sum.defaults.cpus;
-        note(format!("No CPUs stated, {default} assumed: {}", named(true)));
+        note(format!(
+            "No CPUs stated, {default} assumed: {}",
+            named(true)
+        ));
     }
     if sum.services.iter().any(|service| is_default(&service.mem)) {
         let default = size(sum.defaults.mem);
-        note(format!("No memory stated, {default} assumed: {}", named(false)));
+        note(format!(
+            "No memory stated, {default} assumed: {}",
+            named(false)
+        ));
     }
     for (reason, why) in [
         (Reason::Profile, "no active profile has it"),
