@@ -166,9 +166,9 @@ impl Importer {
                         writer.write(&data).await?;
                     }
                 }
-                Piece::End => {
+                Piece::End(digest) => {
                     if let Some((layer, writer)) = current.take() {
-                        let checked = writer.check();
+                        let checked = writer.check(digest);
                         let checked = checked.map_err(|source| in_archive(archive, source))?;
                         written.insert(layer.path.clone(), checked.commit().await?);
                     }

@@ -114,16 +114,36 @@ impl ImageStore {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Those names that mean nothing here yet: what would have to be pulled.
+    pub async fn missing(
+        &self,
+        wanted: &[ImageRef],
+        archives: &[Archive],
+    ) -> Result<Vec<ImageRef>, ImageError> {
+        let mut missing = Vec::new();
+        for name in wanted {
+            match self.find(name, archives).await {
+                Ok(_) => {}
+                Err(ImageError::NotFound { .. }) => missing.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(missing)
+    }
+
     /// Makes the images of an archive names for all, unpacked. A name that is there moves.
-    pub async fn load(&self, archive: &Archive) -> Result<Vec<LoadedImage>, ImageError> {
-        let unpack = Unpacker::new(&self.client, &self.lease)?;
+    pub async fn load(
+        &self,
+        archive: &Archive,
+        unpacker: &Unpacker,
+    ) -> Result<Vec<LoadedImage>, ImageError> {
         let mut loaded = Vec::new();
         for image in self.importer().import(archive).await? {
-            let unpacked = unpack.unpack(image.manifest).await?;
+            let ready = unpacker.unpack(image.manifest).await?;
             self.publish(&image).await?;
             loaded.push(LoadedImage {
                 names: image.names,
-                unpacked,
+                unpacked: ready,
             });
         }
         Ok(loaded)
