@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::image_archive::Image;
 use crate::lab::host::CGROUPS;
-use crate::lab::{Lab, up_cgroup};
+use crate::lab::{Lab, cgroup_name};
 use crate::lease::{Lease, on_runtime};
 use crate::trial::{Test, tests};
 use crate::wait::{self, PATIENCE};
@@ -38,7 +38,7 @@ struct Cgroup(String);
 
 impl Cgroup {
     fn new() -> Self {
-        Self(format!("{}/{GROUP}", up_cgroup()))
+        Self(format!("/{}/{GROUP}", cgroup_name("client")))
     }
 
     fn path(&self, container: &str) -> String {

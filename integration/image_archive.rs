@@ -4,7 +4,8 @@
 //! or a tar, and what `docker save` writes, plain or compressed. Some are broken on purpose.
 //! See the OCI image layout and image configuration specifications.
 
-use std::fs::{self, File};
+use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -251,7 +252,7 @@ impl Image {
 fn base() -> &'static [u8] {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     BASE.get_or_init(|| {
-        let program = busybox();
+        let program = busybox().expect("a static busybox is installed");
         let list = Command::new(&program)
             .arg("--list")
             .output()
@@ -274,14 +275,20 @@ fn base() -> &'static [u8] {
     })
 }
 
-/// The static busybox of Debian's package busybox-static.
-fn busybox() -> PathBuf {
+/// The static busybox that `integration/install-tools` has looked for: Debian's package
+/// busybox-static, here or on the system. One that needs libraries would run in no image.
+pub(crate) fn busybox() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain([PathBuf::from("/bin")])
+    let is_static = |program: &PathBuf| {
+        let libraries = Command::new("ldd").arg(program).output();
+        program.exists() && libraries.is_ok_and(|output| !output.status.success())
+    };
+    [concat!(env!("CARGO_MANIFEST_DIR"), "/lab/tools/bin")]
+        .into_iter()
+        .map(PathBuf::from)
+        .chain(std::env::split_paths(&path))
         .map(|folder| folder.join("busybox"))
-        .find(|program| program.exists())
-        .expect("busybox-static is installed")
+        .find(is_static)
 }
 
 /// A tar that is the same whenever and wherever it is made.
@@ -336,17 +343,25 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").expect("a string takes all that is written");
+    }
+    text
 }
 
-/// An archive that Mesos' fetcher unpacks: a link, as a hostile task would bring it.
+/// A tar of no image, with one empty folder in it.
+pub(crate) fn archive_with_folder(path: &Path, name: &str) {
+    write_tar(path, |tar| tar.folder(name, 0o755));
+}
+
+/// A tar of no image, with one link in it, as a hostile task would bring it.
 pub(crate) fn archive_with_link(path: &Path, name: &str, target: &str) {
+    write_tar(path, |tar| tar.link(name, target));
+}
+
+fn write_tar(path: &Path, fill: impl FnOnce(&mut Tar)) {
     let mut tar = Tar::new();
-    tar.link(name, target);
-    File::create(path)
-        .and_then(|mut file| file.write_all(&tar.finish()))
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fill(&mut tar);
+    fs::write(path, tar.finish()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }

@@ -10,14 +10,29 @@
     reason = "a program for people at a terminal, which must end when they say so"
 )]
 
+mod agent_restart;
+mod app;
+mod cleanup;
 mod client;
+mod executor_crash;
 mod image;
 mod image_archive;
+mod images;
+mod isolation;
+mod kill_during_launch;
 mod lab;
 mod lease;
+mod lifecycle;
+mod logs;
+mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod placement;
+mod refusals;
+mod runtimes;
+mod services;
 mod trial;
+mod up;
 mod wait;
 
 use std::process::{self, ExitCode};
@@ -33,11 +48,26 @@ use trial::{SharedLab, Test};
 
 /// The themes, a module each.
 fn tests() -> Vec<Test> {
-    let mut all = Vec::new();
-    all.extend(client::tests());
-    all.extend(image::tests());
-    all.extend(oracle_sees::tests());
-    all
+    let themes = [
+        oracle_sees::tests(),
+        client::tests(),
+        image::tests(),
+        lifecycle::tests(),
+        placement::tests(),
+        namespaces::tests(),
+        isolation::tests(),
+        agent_restart::tests(),
+        executor_crash::tests(),
+        kill_during_launch::tests(),
+        refusals::tests(),
+        logs::tests(),
+        images::tests(),
+        services::tests(),
+        runtimes::tests(),
+        up::tests(),
+        cleanup::tests(),
+    ];
+    themes.into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {

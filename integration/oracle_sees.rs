@@ -15,9 +15,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::image_archive::{Form, Image};
-use crate::lab::host::{self, CGROUPS};
-use crate::lab::{Lab, up_cgroup};
+use crate::image_archive::{Form, Image, busybox};
+use crate::lab::host::CGROUPS;
+use crate::lab::{Lab, cgroup_name};
 use crate::oracle::{Finding, Kind, Oracle, cgroups};
 use crate::trial::{Test, tests};
 use crate::wait::{self, PATIENCE};
@@ -70,7 +70,7 @@ fn sees<T>(lab: &Lab, kinds: &[Kind], plant: impl FnOnce() -> T) -> T {
 }
 
 fn a_process_in_a_pods_cgroup(lab: &Lab) {
-    let group = Folder::below(&a_hierarchy(), &[&up_cgroup(), "pod-0123456789ab"]);
+    let group = Folder::below(&a_hierarchy(), &[&name(), "pod-0123456789ab"]);
     sees(lab, &[Kind::Process], || {
         let process = Process::start(Command::new("sleep").arg("1000"));
         fs::write(
@@ -128,9 +128,9 @@ fn a_container(lab: &Lab) {
 
 fn a_container_that_runs(lab: &Lab) {
     let root = lab.fixture();
-    let program = host::find("busybox").expect("the host was checked");
+    let program = busybox().expect("the host was checked");
     fs::copy(program, root.join("busybox")).expect("the fixture's folder takes a file");
-    let group = format!("/{}/planted", up_cgroup());
+    let group = format!("/{}/planted", name());
     let kinds = [
         Kind::Process,
         Kind::Shim,
@@ -163,7 +163,7 @@ fn a_container_that_runs(lab: &Lab) {
     ctr(lab, &["tasks", "delete", "planted"]);
     ctr(lab, &["containers", "delete", "planted"]);
     // No runtime removes the parents that it made.
-    cgroups::remove_below(&[up_cgroup()]);
+    cgroups::remove_below(cgroups::of_this_run);
 }
 
 fn a_snapshot(lab: &Lab) {
@@ -236,7 +236,7 @@ fn a_bundle(lab: &Lab) {
 
 fn a_dead_socket_of_a_shim(lab: &Lab) {
     let folder = Folder::below(Path::new("/run"), &["containerd", "s"]);
-    let path = folder.path().join(up_cgroup());
+    let path = folder.path().join(name());
     let listener = UnixListener::bind(&path).expect("the folder takes a socket");
     sees(lab, &[Kind::DeadSocket], || drop(listener));
     fs::remove_file(path).expect("it is there");
@@ -260,10 +260,10 @@ fn a_mount(lab: &Lab) {
 }
 
 fn a_network_namespace(lab: &Lab) {
-    let name = up_cgroup();
+    let name = name();
     // It is a name and a mount at once.
     sees(lab, &[Kind::Network, Kind::Mount], || {
-        ip(&["netns", "add", &name])
+        ip(&["netns", "add", &name]);
     });
     ip(&["netns", "delete", &name]);
 }
@@ -279,14 +279,14 @@ fn an_interface(lab: &Lab) {
 
 fn a_cni_result(lab: &Lab) {
     sees(lab, &[Kind::CniCache], || {
-        Folder::below(Path::new("/var/lib"), &["cni", "results", &up_cgroup()])
+        Folder::below(Path::new("/var/lib"), &["cni", "results", &name()])
     });
 }
 
 fn a_cgroup_in_each_hierarchy(lab: &Lab) {
     let hierarchies = cgroups::hierarchies();
     let (found, planted) = findings(lab, || {
-        let plant = |top: &PathBuf| Folder::below(top, &[&up_cgroup()]);
+        let plant = |top: &PathBuf| Folder::below(top, &[&name()]);
         hierarchies.iter().map(plant).collect::<Vec<_>>()
     });
     assert!(
@@ -332,10 +332,7 @@ fn descriptors_of_containerd(lab: &Lab) {
 
 fn state_of_the_runtime(lab: &Lab) {
     sees(lab, &[Kind::RuntimeState], || {
-        Folder::below(
-            Path::new("/run/containerd"),
-            &["runc", NAMESPACE, &up_cgroup()],
-        )
+        Folder::below(Path::new("/run/containerd"), &["runc", NAMESPACE, &name()])
     });
 }
 
@@ -349,6 +346,11 @@ fn nothing_in_what_is_meant_to_stay(lab: &Lab) {
     });
     fs::remove_dir_all(pause).expect("it is there");
     fs::remove_file(memo).expect("it is there");
+}
+
+/// A name that is ours alone.
+fn name() -> String {
+    cgroup_name("planted")
 }
 
 fn ctr(lab: &Lab, words: &[&str]) -> String {

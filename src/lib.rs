@@ -14,6 +14,12 @@ pub mod resources;
 
 #[cfg(feature = "executor")]
 pub mod cli;
+/// The part of the command line that both programs have.
+#[cfg(not(feature = "executor"))]
+pub mod cli {
+    pub mod project;
+}
+
 #[cfg(feature = "executor")]
 pub mod containerd;
 #[cfg(feature = "executor")]

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -61,10 +61,7 @@ impl Containerd {
 
     /// None while it is stopped.
     pub(crate) fn pid(&self) -> Option<Pid> {
-        let process = self
-            .process
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let id = process.as_ref()?.id();
         Some(Pid::from_raw(
             id.try_into().expect("a process id is positive"),
@@ -123,7 +120,7 @@ impl Containerd {
         let taken = self
             .process
             .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(mut process) = taken else { return };
         let pid = Pid::from_raw(process.id().try_into().expect("a process id is positive"));
@@ -170,10 +167,7 @@ impl Containerd {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("containerd: {error}"))?;
-        *self
-            .process
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner()) = Some(process);
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
         let answers = wait::within(Duration::from_secs(30), || {
             self.ctr("default", &["version"]).ok()
         });

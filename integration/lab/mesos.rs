@@ -22,7 +22,6 @@ const PROGRAM: &str = concat!(
 pub(crate) struct Mesos {
     folder: PathBuf,
     cgroups_root: String,
-    work_dir: PathBuf,
     _lock: Flock<File>,
 }
 
@@ -37,18 +36,13 @@ impl Mesos {
         // What a killed run left: nobody else can be using it now.
         lab(&folder, "stop", &[])?;
         let port = free_ports()?.to_string();
-        let answer = lab(
+        lab(
             &folder,
             "start",
             &["--port", &port, "--cgroups-root", cgroups_root],
         )?;
-        let answer: Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
-        let work_dir = answer["work_dir"]
-            .as_str()
-            .expect("the lab tells its work folder");
         Ok(Self {
             cgroups_root: cgroups_root.to_owned(),
-            work_dir: work_dir.into(),
             folder,
             _lock: lock,
         })
@@ -56,10 +50,6 @@ impl Mesos {
 
     pub(crate) fn cgroups_root(&self) -> &str {
         &self.cgroups_root
-    }
-
-    pub(crate) fn work_dir(&self) -> &Path {
-        &self.work_dir
     }
 
     pub(crate) fn agent_log(&self) -> PathBuf {

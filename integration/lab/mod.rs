@@ -221,12 +221,7 @@ impl Lab {
 
 /// The name of a control group at the root of its hierarchy that no other run uses.
 pub(crate) fn cgroup_name(what: &str) -> String {
-    format!("compose-executor-it-{what}-{}", process::id())
-}
-
-/// The base that tests give to `up`.
-pub(crate) fn up_cgroup() -> String {
-    cgroup_name("up")
+    format!("compose-executor-it-{}-{what}", process::id())
 }
 
 /// The last lines of a file, of what comes after `from`; a word instead if it can't be read.

@@ -1,31 +1,28 @@
 //! Runs of the program under test without Mesos: `up`, `cleanup`, `image load` and the others.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::pod::Pod;
-use super::{EXECUTOR, Evidence, Lab, up_cgroup};
+use super::{EXECUTOR, Evidence, Lab, cgroup_name};
 use crate::image_archive::Image;
+use crate::oracle::cgroups;
 use crate::wait::{self, PATIENCE};
 
 impl Lab {
-    /// A command of the program, told to use this lab.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    /// Runs a command that ends by itself.
+    pub(crate) fn output(&self, words: &[&str]) -> Output {
         let mut command = Command::new(EXECUTOR);
         command
             .args(words)
             .args(self.options())
             .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs a command that ends by itself.
-    pub(crate) fn output(&self, words: &[&str]) -> Output {
-        let output = self.command(words).output().expect("the program starts");
+        let output = command.output().expect("the program starts");
         self.note(Evidence::Text {
             name: format!("compose-executor {}: {}", words.join(" "), output.status),
             text: format!(
@@ -50,20 +47,26 @@ impl Lab {
 pub(crate) struct Up<'lab> {
     lab: &'lab Lab,
     folder: PathBuf,
+    cgroup: CgroupParent,
     command: Command,
+    options: Vec<String>,
 }
 
 impl<'lab> Up<'lab> {
     pub(crate) fn new(lab: &'lab Lab) -> Self {
         let folder = lab.fixture();
-        let mut command = lab.command(&["up", "--cgroup-parent"]);
+        let number = folder.file_name().unwrap_or_default().to_string_lossy();
+        let cgroup = CgroupParent::make(&cgroup_name(&format!("up-{number}")));
+        let mut command = Command::new(EXECUTOR);
         command
-            .arg(format!("/{}", up_cgroup()))
+            .args(["up", "--cgroup-parent", &cgroup.path()])
             .current_dir(&folder);
         Self {
             lab,
             folder,
+            cgroup,
             command,
+            options: lab.options(),
         }
     }
 
@@ -84,8 +87,12 @@ impl<'lab> Up<'lab> {
         self
     }
 
-    pub(crate) fn word(mut self, word: &str) -> Self {
-        self.command.arg(word);
+    /// Another containerd than the lab's.
+    pub(crate) fn containerd(mut self, socket: &str) -> Self {
+        let lab = self.lab.containerd().socket().display().to_string();
+        for word in self.options.iter_mut().filter(|word| **word == lab) {
+            socket.clone_into(word);
+        }
         self
     }
 
@@ -94,11 +101,13 @@ impl<'lab> Up<'lab> {
         self
     }
 
-    pub(crate) fn start(mut self) -> UpRun<'lab> {
+    pub(crate) fn start(mut self) -> UpRun {
         let file = |name: &str| {
             File::create(self.folder.join(name)).expect("the fixture's folder takes a file")
         };
         self.command
+            .args(&self.options)
+            .stdin(Stdio::null())
             .stdout(file(UpRun::STDOUT))
             .stderr(file(UpRun::STDERR));
         for name in [UpRun::STDOUT, UpRun::STDERR] {
@@ -109,28 +118,57 @@ impl<'lab> Up<'lab> {
         }
         let process = self.command.spawn().expect("the program starts");
         UpRun {
-            lab: self.lab,
             folder: self.folder,
+            cgroup: self.cgroup,
             process,
+        }
+    }
+}
+
+/// A control group that an operator has made for pods, in every hierarchy. It goes with its test.
+#[derive(Debug)]
+struct CgroupParent {
+    name: String,
+}
+
+impl CgroupParent {
+    fn make(name: &str) -> Self {
+        for hierarchy in cgroups::hierarchies() {
+            let path = hierarchy.join(name);
+            fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+        Self {
+            name: name.to_owned(),
+        }
+    }
+
+    /// As in /proc/<pid>/cgroup.
+    fn path(&self) -> String {
+        format!("/{}", self.name)
+    }
+}
+
+impl Drop for CgroupParent {
+    fn drop(&mut self) {
+        for hierarchy in cgroups::hierarchies() {
+            // A process that has just died may hold it for a moment. What stays is for the oracle.
+            let path = hierarchy.join(&self.name);
+            wait::within(Duration::from_secs(5), || fs::remove_dir(&path).ok());
         }
     }
 }
 
 /// An `up` that runs. When this is dropped, it has ended.
 #[derive(Debug)]
-pub(crate) struct UpRun<'lab> {
-    lab: &'lab Lab,
+pub(crate) struct UpRun {
     folder: PathBuf,
+    cgroup: CgroupParent,
     process: Child,
 }
 
-impl UpRun<'_> {
+impl UpRun {
     const STDOUT: &'static str = ".up-stdout";
     const STDERR: &'static str = ".up-stderr";
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
 
     pub(crate) fn stdout(&self) -> String {
         self.read(Self::STDOUT)
@@ -172,9 +210,9 @@ impl UpRun<'_> {
         })
     }
 
-    /// The pod, as the kernel shows it: the only one of an `up` now.
+    /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
-        Pod::below(&format!("/{}", up_cgroup()))
+        Pod::below(&self.cgroup.path())
     }
 
     fn read(&self, name: &str) -> String {
@@ -183,7 +221,7 @@ impl UpRun<'_> {
     }
 }
 
-impl Drop for UpRun<'_> {
+impl Drop for UpRun {
     fn drop(&mut self) {
         if !matches!(self.process.try_wait(), Ok(None)) {
             return;

@@ -10,13 +10,12 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Lab, up_cgroup};
+use super::Lab;
 use crate::oracle::{Kind, Oracle, cgroups, processes};
 use crate::wait;
 
 pub(super) fn sweep(lab: &Lab) {
-    let tops = [up_cgroup(), super::cgroup_name("mesos")];
-    kill_all(|| cgroups::processes_below(&tops));
+    kill_all(|| cgroups::processes_below(cgroups::of_this_run));
     // Its own shims are the only ones that name its socket.
     let socket = lab.containerd().socket().display().to_string();
     kill_all(|| processes::with_words(&["containerd-shim", &socket]));
@@ -29,7 +28,7 @@ pub(super) fn sweep(lab: &Lab) {
             }
         }
     }
-    cgroups::remove_below(&tops);
+    cgroups::remove_below(cgroups::of_this_run);
     for finding in Oracle::over_host().left_since(&lab.host, Duration::ZERO) {
         // The runtime's state is a folder, a shim's socket is not.
         if matches!(finding.kind, Kind::DeadSocket | Kind::RuntimeState) {

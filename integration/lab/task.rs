@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::pod::Pod;
+use super::pod::{self, Pod, Process};
 use super::{EXECUTOR, Evidence, Lab};
-use crate::image_archive::Image;
+use crate::image_archive::{self, Image};
 use crate::wait::{self, PATIENCE};
 
 /// A task that is being put together. Its executor, its Compose file and its archives come to the
@@ -58,6 +58,13 @@ impl<'lab> Task<'lab> {
         self.uri(&path, ",noextract")
     }
 
+    /// An empty folder for the sandbox.
+    pub(crate) fn folder(self, name: &str) -> Self {
+        let archive = self.fixture.join(format!("{name}.tar"));
+        image_archive::archive_with_folder(&archive, name);
+        self.unpacked(&archive)
+    }
+
     /// An archive that Mesos' fetcher unpacks into the sandbox.
     pub(crate) fn unpacked(self, archive: &Path) -> Self {
         self.uri(archive, "")
@@ -72,18 +79,9 @@ impl<'lab> Task<'lab> {
         self.option("--env", format!("{name}={value}"))
     }
 
-    /// `TaskInfo.data`.
-    pub(crate) fn data(self, data: &str) -> Self {
-        self.option("--data", data)
-    }
-
     /// What the task has of memory, in MiB; the executor's own comes on top.
     pub(crate) fn mem(self, mebibytes: u32) -> Self {
         self.option("--mem", mebibytes)
-    }
-
-    pub(crate) fn cpus(self, cpus: f32) -> Self {
-        self.option("--cpus", cpus)
     }
 
     pub(crate) fn id(self, id: &str) -> Self {
@@ -111,9 +109,13 @@ impl<'lab> Task<'lab> {
         self.option("--grace", grace.as_secs_f32())
     }
 
-    /// More words for the executor's command line.
-    pub(crate) fn executor_words(mut self, words: &str) -> Self {
-        self.executor = format!("{} {words}", self.executor);
+    /// The executor from where every user may read it; the build's folder may be closed to them.
+    pub(crate) fn readable_executor(mut self) -> Self {
+        let copy = self.fixture.join("compose-executor");
+        fs::copy(EXECUTOR, &copy).expect("the fixture's folder takes the program");
+        for word in &mut self.words {
+            *word = word.replace(EXECUTOR, &copy.display().to_string());
+        }
         self
     }
 
@@ -124,7 +126,7 @@ impl<'lab> Task<'lab> {
     }
 
     pub(crate) fn launch(self) -> TaskRun<'lab> {
-        TaskRun::new(self)
+        TaskRun::new(&self)
     }
 
     fn uri(self, path: &Path, options: &str) -> Self {
@@ -195,7 +197,7 @@ pub(crate) struct TaskRun<'lab> {
 }
 
 impl<'lab> TaskRun<'lab> {
-    fn new(task: Task<'lab>) -> Self {
+    fn new(task: &Task<'lab>) -> Self {
         let mut process = task
             .lab
             .mesos()
@@ -256,6 +258,11 @@ impl<'lab> TaskRun<'lab> {
         })
     }
 
+    /// Waits for an update that is as wanted.
+    pub(crate) fn until_update(&mut self, what: &str, wanted: impl Fn(&Update) -> bool) -> Update {
+        self.until(what, |event| Update::of(event).filter(&wanted))
+    }
+
     /// Waits until the executor has ended too and Mesos has forgotten the framework: from then on
     /// nothing can be left of the task.
     ///
@@ -290,6 +297,20 @@ impl<'lab> TaskRun<'lab> {
 
     pub(crate) fn kill(&mut self) {
         self.command("kill");
+    }
+
+    /// KILLs until the task has ended: an agent that has just come back may have lost one.
+    pub(crate) fn kill_until_end(&mut self) -> Update {
+        for _ in 0..10 {
+            self.kill();
+            let ended = self.within(Duration::from_secs(2), |event| {
+                Update::of(event).filter(Update::is_terminal)
+            });
+            if let Ok(update) = ended {
+                return update;
+            }
+        }
+        self.until_end()
     }
 
     /// A KILL with a kill policy.
@@ -355,6 +376,21 @@ impl<'lab> TaskRun<'lab> {
         format!("/{}/{container}", self.lab.mesos().cgroups_root())
     }
 
+    /// The executor itself, not the launcher above it.
+    pub(crate) fn executor(&mut self) -> Process {
+        let processes = pod::processes_in(&self.cgroup());
+        let is_executor = |process: &Process| {
+            process
+                .command
+                .first()
+                .is_some_and(|word| word.ends_with("/compose-executor"))
+        };
+        processes
+            .into_iter()
+            .find(is_executor)
+            .expect("the executor runs")
+    }
+
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&mut self) -> Pod {
         Pod::below(&self.cgroup())
@@ -375,23 +411,30 @@ impl<'lab> TaskRun<'lab> {
         writeln!(input, "{line}").expect("the scheduler listens");
     }
 
-    /// The first event, seen before or yet to come, in which `find` finds something.
     fn until<T>(&mut self, what: &str, find: impl Fn(&Value) -> Option<T>) -> T {
+        self.within(PATIENCE, find)
+            .unwrap_or_else(|error| match error {
+                RecvTimeoutError::Timeout => panic!("waited {PATIENCE:?} for {what}"),
+                RecvTimeoutError::Disconnected => panic!("the run ended without {what}"),
+            })
+    }
+
+    /// The first event, seen before or yet to come, in which `find` finds something.
+    fn within<T>(
+        &mut self,
+        limit: Duration,
+        find: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T, RecvTimeoutError> {
         if let Some(found) = self.seen.iter().find_map(&find) {
-            return found;
+            return Ok(found);
         }
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
-                Ok(event) => {
-                    self.seen.push(event.clone());
-                    if let Some(found) = find(&event) {
-                        return found;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => panic!("waited {PATIENCE:?} for {what}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("the run ended without {what}"),
+            let event = self.events.recv_timeout(left)?;
+            self.seen.push(event.clone());
+            if let Some(found) = find(&event) {
+                return Ok(found);
             }
         }
     }

@@ -3,14 +3,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::lab::host::CGROUPS;
+use crate::lab::{self, host::CGROUPS};
 
-/// The groups that have one of these names somewhere in their path.
-pub(super) fn named(names: &[String]) -> Vec<String> {
-    let mut found = Vec::new();
-    for folder in tops(names) {
-        walk(&folder, &mut found);
-    }
+/// Tells by one part of its path whether a group is meant.
+pub(crate) type Which = fn(&str) -> bool;
+
+/// Those that this run of the tests names.
+pub(crate) fn of_this_run(part: &str) -> bool {
+    part.starts_with(&lab::cgroup_name(""))
+}
+
+/// Those, and those of an `up` without `--cgroup-parent`.
+pub(super) fn of_pods(part: &str) -> bool {
+    part == "compose-executor" || of_this_run(part)
+}
+
+/// The groups that are meant, with all below.
+pub(super) fn list(which: Which) -> Vec<String> {
+    let found = all(which);
     found
         .iter()
         .map(|path| path.display().to_string())
@@ -18,24 +28,17 @@ pub(super) fn named(names: &[String]) -> Vec<String> {
 }
 
 /// Whether a process is in such a group, in any hierarchy.
-pub(super) fn holds(names: &[String], pid: i32) -> bool {
+pub(super) fn holds(which: Which, pid: i32) -> bool {
     let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     table
         .lines()
         .filter_map(|line| line.splitn(3, ':').nth(2))
-        .any(|path| {
-            path.split('/')
-                .any(|part| names.iter().any(|name| name == part))
-        })
+        .any(|path| path.split('/').any(which))
 }
 
 /// The processes in such groups.
-pub(crate) fn processes_below(names: &[String]) -> Vec<i32> {
-    let mut folders = Vec::new();
-    for folder in tops(names) {
-        walk(&folder, &mut folders);
-    }
-    folders
+pub(crate) fn processes_below(which: Which) -> Vec<i32> {
+    all(which)
         .iter()
         .filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok())
         .flat_map(|text| {
@@ -47,11 +50,8 @@ pub(crate) fn processes_below(names: &[String]) -> Vec<i32> {
 }
 
 /// Removes such groups; those with processes stay.
-pub(crate) fn remove_below(names: &[String]) {
-    let mut folders = Vec::new();
-    for folder in tops(names) {
-        walk(&folder, &mut folders);
-    }
+pub(crate) fn remove_below(which: Which) {
+    let mut folders = all(which);
     folders.sort_by_key(|folder| std::cmp::Reverse(folder.components().count()));
     for folder in folders {
         if let Err(error) = fs::remove_dir(&folder) {
@@ -60,11 +60,10 @@ pub(crate) fn remove_below(names: &[String]) {
     }
 }
 
-/// Where a path first has one of the names.
-fn tops(names: &[String]) -> Vec<PathBuf> {
+fn all(which: Which) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for hierarchy in hierarchies() {
-        find(&hierarchy, names, &mut found);
+        find(&hierarchy, which, &mut found);
     }
     found
 }
@@ -80,13 +79,14 @@ pub(crate) fn hierarchies() -> Vec<PathBuf> {
     mounts.collect()
 }
 
-fn find(folder: &Path, names: &[String], found: &mut Vec<PathBuf>) {
+/// The topmost groups that are meant, and what is below them.
+fn find(folder: &Path, which: Which, found: &mut Vec<PathBuf>) {
     for child in folders_in(folder) {
-        let name = child.file_name().unwrap_or_default();
-        if names.iter().any(|wanted| name == wanted.as_str()) {
-            found.push(child);
+        let name = child.file_name().unwrap_or_default().to_string_lossy();
+        if which(&name) {
+            walk(&child, found);
         } else {
-            find(&child, names, found);
+            find(&child, which, found);
         }
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
-use crate::lab::{Lab, cgroup_name, up_cgroup};
+use crate::lab::Lab;
 use crate::wait;
 
 /// What can be left behind.
@@ -115,30 +115,17 @@ impl Daemon {
 #[derive(Debug)]
 pub(crate) struct Oracle<'lab> {
     lab: Option<&'lab Lab>,
-    /// Names of control groups, at any depth.
-    cgroups: Vec<String>,
 }
 
 impl<'lab> Oracle<'lab> {
     /// Looks at a lab that runs.
     pub(crate) fn over(lab: &'lab Lab) -> Self {
-        Self {
-            lab: Some(lab),
-            ..Self::over_host()
-        }
+        Self { lab: Some(lab) }
     }
 
     /// Looks at what stays when no lab runs.
     pub(crate) fn over_host() -> Self {
-        Self {
-            lab: None,
-            cgroups: vec![
-                cgroup_name("mesos"),
-                up_cgroup(),
-                // Where `up` goes without --cgroup-parent.
-                "compose-executor".to_owned(),
-            ],
-        }
+        Self { lab: None }
     }
 
     /// What there is now.
@@ -151,13 +138,13 @@ impl<'lab> Oracle<'lab> {
         let folder = self.folder();
         add(
             Kind::Process,
-            processes::ours(&self.cgroups, folder.as_deref()),
+            processes::ours(cgroups::of_pods, folder.as_deref()),
         );
         add(
             Kind::Port,
-            network::listening(&self.cgroups, folder.as_deref()),
+            network::listening(cgroups::of_pods, folder.as_deref()),
         );
-        add(Kind::Cgroup, cgroups::named(&self.cgroups));
+        add(Kind::Cgroup, cgroups::list(cgroups::of_pods));
         add(Kind::DeadSocket, files::dead_sockets());
         add(Kind::RuntimeState, files::runtime_state());
         add(Kind::CniCache, files::cni_caches());

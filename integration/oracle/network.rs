@@ -8,7 +8,7 @@ use std::process::Command;
 use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process, all_processes};
 
-use super::cgroups;
+use super::cgroups::{self, Which};
 
 /// What was made of the host's network.
 pub(super) fn left() -> Vec<String> {
@@ -39,11 +39,11 @@ fn rules(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Ports that a process listens on which is ours: in our control groups, told our folder, or us.
-pub(super) fn listening(cgroup_names: &[String], folder: Option<&Path>) -> Vec<String> {
+pub(super) fn listening(which: Which, folder: Option<&Path>) -> Vec<String> {
     let sockets: BTreeSet<_> = all_processes()
         .expect("/proc can be read")
         .flatten()
-        .filter(|process| is_ours(process, cgroup_names, folder))
+        .filter(|process| is_ours(process, which, folder))
         .flat_map(|process| sockets_of(&process))
         .collect();
     let entries = procfs::net::tcp()
@@ -57,13 +57,13 @@ pub(super) fn listening(cgroup_names: &[String], folder: Option<&Path>) -> Vec<S
         .collect()
 }
 
-fn is_ours(process: &Process, cgroup_names: &[String], folder: Option<&Path>) -> bool {
+fn is_ours(process: &Process, which: Which, folder: Option<&Path>) -> bool {
     let told = |folder: &Path| {
         let line = process.cmdline().unwrap_or_default().join(" ");
         line.contains(&folder.display().to_string())
     };
     process.pid == Process::myself().map_or(0, |me| me.pid)
-        || cgroups::holds(cgroup_names, process.pid)
+        || cgroups::holds(which, process.pid)
         || folder.is_some_and(told)
 }
 

@@ -5,15 +5,15 @@ use std::process;
 
 use procfs::process::{Process, all_processes};
 
-use super::cgroups;
+use super::cgroups::{self, Which};
 
 /// Processes below our control groups, and those whose command line names our folder, but for
 /// the lab's own.
-pub(super) fn ours(cgroup_names: &[String], folder: Option<&Path>) -> Vec<String> {
+pub(super) fn ours(which: Which, folder: Option<&Path>) -> Vec<String> {
     let folder = folder.map(|path| path.display().to_string());
     every()
         .filter(|process| {
-            cgroups::holds(cgroup_names, process.pid)
+            cgroups::holds(which, process.pid)
                 || folder
                     .as_ref()
                     .is_some_and(|folder| is_program(process, folder))

@@ -1,1 +1,123 @@
-//! Placeholder while the module is written.
+//! The command line: a file for each command.
+//!
+//! [`main`] reads as a table of contents. Without a command and under Mesos the program is the
+//! executor; else it does what Docker Compose's users expect of the word they typed.
+
+mod cleanup;
+pub mod config;
+mod context;
+mod exit;
+mod host_flags;
+mod image;
+mod plan;
+pub mod project;
+mod run_executor;
+mod up;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use context::Environment;
+use exit::CommandError;
+use host_flags::HostFlags;
+use project::ProjectFlags;
+
+/// Runs a Compose file as one pod of containerd's: as a task of Apache Mesos, or by hand.
+#[derive(Debug, Parser)]
+#[command(
+    name = "compose-executor",
+    version,
+    arg_required_else_help = false,
+    after_help = "Examples:
+  compose-executor up                        run compose.yaml here as a pod; Ctrl-C stops it
+  compose-executor config --format json      show the file as it is understood
+  compose-executor plan                      show what up would do
+  compose-executor image load app.tar        make the images of an archive known to all pods
+  compose-executor cleanup --dry-run         show what dead pods left on this host
+
+Without a command, started by a Mesos agent: the executor."
+)]
+struct Cli {
+    #[command(flatten)]
+    project: ProjectFlags,
+    #[command(flatten)]
+    host: HostFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the project's services as a pod, and show what they write
+    Up(up::UpArgs),
+    /// Show the project as it is understood
+    Config(config::ConfigArgs),
+    /// Show what `up` would do, and do nothing
+    Plan(plan::PlanArgs),
+    /// Load images from archives, or list the ones that are there
+    #[command(subcommand)]
+    Image(image::ImageCommand),
+    /// Take away what pods whose executor died have left
+    Cleanup(cleanup::CleanupArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+/// The program: arguments and environment in, an exit code out.
+pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> ExitCode {
+    let environment = Environment::new(environment);
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is success; a mistake goes to standard error.
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::SUCCESS
+            };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    exit::code(run(cli, &environment))
+}
+
+fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
+    let Cli {
+        project,
+        host,
+        command,
+    } = cli;
+    match command {
+        None if environment.get("MESOS_SLAVE_PID").is_some() => {
+            run_executor::run(&project, host, environment)
+        }
+        None => {
+            exit::print(&Cli::command().render_help().to_string())?;
+            Ok(exit::USAGE)
+        }
+        Some(Command::Up(args)) => up::run(&args, &project, &host, environment),
+        Some(Command::Config(args)) => config::run(&args, &project, environment),
+        Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
+        Some(Command::Image(command)) => image::run(command, &host, environment),
+        Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "compose-executor", &mut script);
+            exit::print(&String::from_utf8_lossy(&script))?;
+            Ok(exit::SUCCESS)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(CommandError::Output)?;
+            exit::print(&String::from_utf8_lossy(&page))?;
+            Ok(exit::SUCCESS)
+        }
+    }
+}

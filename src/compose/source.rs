@@ -1,9 +1,14 @@
 //! Where a piece of a Compose file stands: the texts that were read, and places in them.
 //!
 //! A [`Span`] is small and is carried on every node, so that an error found late, after overrides,
-//! `extends` and `include` have been merged, can still show the line its value was written on.
+//! `extends` and `include` have been merged, can still show the line its value was written on. How
+//! the value came into the project is told by its source: a file that was included, or the copy of
+//! a service that was extended, is a source of its own, which names the place that [brought] it.
+//!
+//! [brought]: Brought
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One of the texts in a [`SourceMap`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +25,7 @@ pub struct Span {
 }
 
 /// A value and where it was written. Equality looks at the value alone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Spanned<T> {
     pub value: T,
     pub span: Span,
@@ -60,7 +65,35 @@ impl<T> std::ops::Deref for Spanned<T> {
 pub struct Source {
     /// As it is shown to people: the path as the user gave it, or `environment`.
     pub name: PathBuf,
-    pub text: String,
+    pub text: Arc<str>,
+    /// What brought it into the project; none for a file that the user named.
+    pub brought: Option<Brought>,
+}
+
+/// The key that made the loader read a source, or copy a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brought {
+    pub by: Span,
+    pub how: Bringing,
+}
+
+/// How a source comes into a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bringing {
+    Extends,
+    Include,
+    EnvFile,
+}
+
+impl Bringing {
+    /// For the label of a diagnostic at the place in [`Brought::by`].
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Extends => "extended from here",
+            Self::Include => "included from here",
+            Self::EnvFile => "read for this",
+        }
+    }
 }
 
 /// Every text of one load. Sources are only added, so a [`Span`] stays good.
@@ -74,12 +107,54 @@ impl SourceMap {
     ///
     /// # Panics
     /// With more than 2³² sources; the limits on files are far below.
-    pub fn add(&mut self, name: impl Into<PathBuf>, text: impl Into<String>) -> SourceId {
-        let id = u32::try_from(self.sources.len()).expect("fewer than 2^32 sources");
-        self.sources.push(Source {
+    pub fn add(&mut self, name: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> SourceId {
+        self.push(Source {
             name: name.into(),
             text: text.into(),
-        });
+            brought: None,
+        })
+    }
+
+    /// As [`SourceMap::add`], for a file that another one asks for.
+    ///
+    /// # Panics
+    /// As [`SourceMap::add`].
+    pub fn add_brought(
+        &mut self,
+        name: impl Into<PathBuf>,
+        text: impl Into<Arc<str>>,
+        brought: Brought,
+    ) -> SourceId {
+        self.push(Source {
+            name: name.into(),
+            text: text.into(),
+            brought: Some(brought),
+        })
+    }
+
+    /// A second id for the text of `source`, for what `brought` copies from it. Where the text had
+    /// been copied before, within the source that `brought` stands in, that step comes first.
+    ///
+    /// # Panics
+    /// As [`SourceMap::add`], and if `source` is of another map.
+    pub fn derive(&mut self, source: SourceId, brought: Brought) -> SourceId {
+        let original = self.get(source).expect("the source is of this map");
+        let mut copy = Source {
+            brought: Some(brought),
+            ..original.clone()
+        };
+        if let Some(mut before) = original.brought
+            && source != brought.by.source
+        {
+            before.by.source = self.derive(before.by.source, brought);
+            copy.brought = Some(before);
+        }
+        self.push(copy)
+    }
+
+    fn push(&mut self, source: Source) -> SourceId {
+        let id = u32::try_from(self.sources.len()).expect("fewer than 2^32 sources");
+        self.sources.push(source);
         SourceId(id)
     }
 
@@ -108,6 +183,12 @@ impl SourceMap {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
         })
+    }
+
+    /// How what stands at `span` came into the project, the nearest step first.
+    pub fn chain(&self, span: Span) -> impl Iterator<Item = Brought> + '_ {
+        let brought = move |id: SourceId| self.get(id).and_then(|source| source.brought);
+        std::iter::successors(brought(span.source), move |step| brought(step.by.source))
     }
 }
 
@@ -140,5 +221,46 @@ mod tests {
         };
         assert_eq!(sources.text(span), "two");
         assert_eq!(sources.place(span).unwrap().to_string(), "compose.yaml:2:4");
+    }
+
+    #[test]
+    fn a_derived_source_names_the_place_that_brought_it() {
+        let mut sources = SourceMap::default();
+        let main = sources.add("compose.yaml", "one two three");
+        let at = |source, start| Span {
+            source,
+            start,
+            end: start + 3,
+        };
+        let brought = Brought {
+            by: at(main, 4),
+            how: Bringing::Extends,
+        };
+        let copy = sources.derive(main, brought);
+        assert_eq!(sources.text(at(copy, 0)), "one");
+        assert_eq!(sources.chain(at(copy, 0)).collect::<Vec<_>>(), [brought]);
+        assert_eq!(sources.chain(at(main, 0)).count(), 0);
+    }
+
+    #[test]
+    fn a_copy_of_a_copy_tells_both_steps_the_nearest_first() {
+        let mut sources = SourceMap::default();
+        let main = sources.add("compose.yaml", "one two three");
+        let at = |source, start| Span {
+            source,
+            start,
+            end: start + 3,
+        };
+        let step = |by| Brought {
+            by,
+            how: Bringing::Extends,
+        };
+        let copy = sources.derive(main, step(at(main, 4)));
+        let again = sources.derive(copy, step(at(main, 8)));
+        let chain: Vec<_> = sources
+            .chain(at(again, 0))
+            .map(|step| step.by.start)
+            .collect();
+        assert_eq!(chain, [4, 8]);
     }
 }

@@ -66,14 +66,12 @@ pub enum NetworkMode {
 #[serde(default, deny_unknown_fields)]
 pub struct LogsConfig {
     pub level: LogLevel,
-    pub format: LogFormat,
 }
 
 impl Default for LogsConfig {
     fn default() -> Self {
         Self {
             level: LogLevel::Info,
-            format: LogFormat::Text,
         }
     }
 }
@@ -87,14 +85,6 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
-}
-
-/// `logs.format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 /// Why a configuration refuses every launch.

@@ -1,4 +1,271 @@
 //! Mesos events to pods, pod reports to status updates.
+//!
+//! [`run`] is the executor's whole life: subscribe, take a task, [`prepare`] its pod, have the
+//! supervisor run it, tell the agent ([`outcome`]), and end with the last acknowledgement.
 
 pub mod config;
+mod description;
+mod log;
+mod outcome;
+mod prepare;
+mod refusal;
+mod sandbox;
+mod sandbox_files;
+mod tasks;
 pub mod trust;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::journal::Folders;
+use crate::mesos::{
+    Driver, Event, EventStream, ExecutorEnv, StatusUpdate, Subscribed, Task, TaskState,
+};
+use crate::supervisor::report::StopReason;
+use config::Config;
+use prepare::Ground;
+use refusal::{ConfigurationError, Refusal};
+use sandbox::Sandbox;
+use tasks::Tasks;
+
+pub use log::LogTarget;
+pub use outcome::with_causes;
+
+/// How long the agent may take to acknowledge the last update: it forgets some.
+const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_mins(1);
+/// What is kept of a shutdown's time for telling the agent.
+const SHUTDOWN_SHARE: Duration = Duration::from_secs(1);
+
+/// What the command line says. Under Marathon it is the user's: see [`trust`].
+#[derive(Clone, Debug)]
+pub struct ExecutorOptions {
+    pub config: Option<PathBuf>,
+    pub folders: Folders,
+    pub containerd: Option<PathBuf>,
+    pub files: Vec<PathBuf>,
+    /// Flags that were given and have no place in an executor.
+    pub refused: Option<&'static str>,
+}
+
+/// Runs the executor until no task is left, or the agent is gone for good.
+///
+/// `environment` is the process' own without the token; `log` is where tracing writes: to standard
+/// error first, and to the sandbox's executor.log once that has been checked.
+pub async fn run(
+    env: ExecutorEnv,
+    options: ExecutorOptions,
+    environment: BTreeMap<String, String>,
+    log: LogTarget,
+) -> std::io::Result<()> {
+    let signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    };
+    let (driver, events) = Driver::start(&env);
+    let mut executor = Executor {
+        env,
+        options,
+        environment,
+        log,
+        driver,
+        events,
+        signals,
+        tasks: Tasks::default(),
+    };
+    executor.serve().await;
+    executor.end().await;
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+struct Executor {
+    env: ExecutorEnv,
+    options: ExecutorOptions,
+    environment: BTreeMap<String, String>,
+    log: LogTarget,
+    driver: Driver,
+    events: EventStream,
+    signals: Signals,
+    tasks: Tasks,
+}
+
+impl Executor {
+    /// Until every task has ended and nothing of its pod is left.
+    async fn serve(&mut self) {
+        loop {
+            let flow = tokio::select! {
+                event = self.events.next() => self.hear(event),
+                news = self.tasks.next() => {
+                    for update in self.tasks.take(news) {
+                        self.tell(update);
+                    }
+                    ControlFlow::Continue(())
+                }
+                _ = self.signals.terminate.recv() => self.stop_by_signal(),
+                _ = self.signals.interrupt.recv() => self.stop_by_signal(),
+            };
+            if flow.is_break() || self.tasks.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Option<Event>) -> ControlFlow<()> {
+        match event {
+            Some(Event::Subscribed(subscribed)) => self.subscribed(&subscribed),
+            Some(Event::Reconnected(_)) => info!("the agent is back"),
+            Some(Event::Disconnected) => info!("the agent went away; its tasks go on"),
+            Some(Event::Launch(task)) => self.launch(*task),
+            Some(Event::LaunchGroup(group)) => self.launch_group(group),
+            Some(Event::Kill { task, grace_period }) => {
+                info!(%task, ?grace_period, "the framework kills the task");
+                for update in self.tasks.kill(&task, grace_period) {
+                    self.tell(update);
+                }
+            }
+            Some(Event::Acknowledged { .. }) => {}
+            Some(Event::Message(data)) => info!(
+                bytes = data.len(),
+                "a message of the framework's is ignored"
+            ),
+            Some(Event::Shutdown) => {
+                info!("the agent shuts this executor down");
+                let within = self
+                    .env
+                    .shutdown_grace_period
+                    .saturating_sub(SHUTDOWN_SHARE);
+                return self.stop_all(StopReason::Shutdown, Some(within));
+            }
+            Some(Event::Lost(lost)) => {
+                warn!("{}", with_causes(&lost));
+                let within = self
+                    .env
+                    .shutdown_grace_period
+                    .saturating_sub(SHUTDOWN_SHARE);
+                return self.stop_all(StopReason::AgentLost, Some(within));
+            }
+            None => return self.stop_all(StopReason::AgentLost, None),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Checks once, with the agent's word, what all tasks rest on.
+    fn subscribed(&mut self, subscribed: &Subscribed) {
+        let ground = self.ground(subscribed);
+        if let Err(refusal) = &ground {
+            warn!("no task can be launched: {}", with_causes(refusal));
+        }
+        self.tasks.settle(subscribed, ground);
+    }
+
+    fn ground(&self, subscribed: &Subscribed) -> Result<Ground, Refusal> {
+        if !crate::sys::host::is_root() {
+            return Err(Refusal::NotRoot);
+        }
+        let sandbox = Sandbox::open(&self.env, subscribed)?;
+        self.log.switch(sandbox.log()?);
+        let config = self
+            .trusted_config(&sandbox)
+            .map_err(Refusal::Configuration)?;
+        self.log.configure(&config.logs);
+        info!(version = env!("CARGO_PKG_VERSION"), sandbox = %sandbox.path().display(), "subscribed");
+        Ok(Ground::new(
+            self.env.clone(),
+            sandbox,
+            config,
+            &self.options,
+            self.environment.clone(),
+        ))
+    }
+
+    /// The operator's file, and folders that only the operator can have named.
+    fn trusted_config(&self, sandbox: &Sandbox) -> Result<Config, ConfigurationError> {
+        if let Some(flag) = self.options.refused {
+            return Err(ConfigurationError::Refused { flag });
+        }
+        let folders = &self.options.folders;
+        for (flag, path) in [("root", folders.root()), ("state", folders.state())] {
+            let outside = sandbox
+                .work_dir()
+                .map_or(Ok(()), |work_dir| trust::outside(path, work_dir));
+            outside
+                .and_then(|()| trust::folder(path))
+                .map_err(|source| ConfigurationError::Flag { flag, source })?;
+        }
+        if let (Some(config), Some(work_dir)) = (&self.options.config, sandbox.work_dir()) {
+            trust::outside(config, work_dir).map_err(|source| ConfigurationError::Flag {
+                flag: "config",
+                source,
+            })?;
+        }
+        Ok(Config::load(self.options.config.as_deref())?)
+    }
+
+    fn launch(&mut self, task: Task) {
+        info!(task = %task.id, "a task is to be launched");
+        let mut starting = StatusUpdate::new(task.id.clone(), TaskState::Starting);
+        starting.message = Some("the pod is being prepared".to_owned());
+        self.tell(starting);
+        for update in self.tasks.launch(task) {
+            self.tell(update);
+        }
+    }
+
+    /// All or nothing: for now, a group of one.
+    fn launch_group(&mut self, mut group: Vec<Task>) {
+        if group.len() == 1 {
+            return self.launch(group.remove(0));
+        }
+        for task in group {
+            self.tell(outcome::refused(task.id, &Refusal::SecondTask));
+        }
+    }
+
+    fn tell(&self, update: StatusUpdate) {
+        info!(task = %update.task, state = ?update.state, message = update.message.as_deref().unwrap_or_default(), "telling the agent");
+        self.driver.update(update);
+    }
+
+    fn stop_by_signal(&mut self) -> ControlFlow<()> {
+        info!("told to end by a signal");
+        self.stop_all(StopReason::Signal, None)
+    }
+
+    /// Breaks where there is nothing to wait for.
+    fn stop_all(&mut self, reason: StopReason, within: Option<Duration>) -> ControlFlow<()> {
+        for update in self.tasks.stop_all(reason, within) {
+            self.tell(update);
+        }
+        if self.tasks.is_idle() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Waits for the last acknowledgement, and lets go of agent and host.
+    async fn end(self) {
+        if timeout(LAST_ACKNOWLEDGEMENT, self.driver.drained())
+            .await
+            .is_err()
+        {
+            warn!("the agent did not acknowledge the last update in time");
+        }
+        self.driver.close().await;
+        if let Some(host) = self.tasks.into_host().and_then(Arc::into_inner) {
+            host.close().await;
+        }
+        info!("the executor ends");
+    }
+}

@@ -1,5 +1,6 @@
 //! Why an image can't be had.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::archive::ArchiveError;
@@ -62,6 +63,13 @@ pub enum ImageError {
     Rpc(#[from] RpcError),
 }
 
+impl ImageError {
+    /// Whether the task's own files are to be mended, and not the host.
+    pub fn is_users(&self) -> bool {
+        !matches!(self, Self::NoSnapshotter | Self::Rpc(_))
+    }
+}
+
 /// What there is instead of an image that is missing: names, the nearest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldNames(pub Vec<String>);
@@ -82,6 +90,6 @@ impl fmt::Display for HeldNames {
 }
 
 fn listed(platforms: &[Platform]) -> String {
-    let texts: Vec<_> = platforms.iter().map(Platform::to_string).collect();
-    texts.join(", ")
+    let texts: BTreeSet<_> = platforms.iter().map(Platform::to_string).collect();
+    texts.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -3,21 +3,24 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// Waits that double, from the first to the last.
-#[derive(Debug)]
+/// Waits that double, up to the longest.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     next: Duration,
-    last: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(first: Duration, last: Duration) -> Self {
-        Self { next: first, last }
+    pub(super) const fn new(first: Duration, longest: Duration) -> Self {
+        Self {
+            next: first,
+            longest,
+        }
     }
 
     pub(super) fn next(&mut self) -> Duration {
         let wait = self.next;
-        self.next = (wait * 2).min(self.last);
+        self.next = (wait * 2).min(self.longest);
         spread(wait)
     }
 }
@@ -43,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_the_last() {
+    fn waits_double_up_to_the_longest() {
         let second = Duration::from_secs(1);
         let mut backoff = Backoff::new(second, 4 * second);
         for expected in [1, 2, 4, 4] {

@@ -1,7 +1,6 @@
 //! Sends what is due in the ledger, one call after the other, for as long as a subscription holds.
 
 use std::error::Error;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -17,7 +16,7 @@ use super::ledger::Ledger;
 pub(super) async fn run(
     agent: &Agent,
     ledger: &watch::Sender<Ledger>,
-    (first, longest): (Duration, Duration),
+    resend: Backoff,
 ) -> CallError {
     let mut due = ledger.subscribe();
     let mut connection = None;
@@ -28,7 +27,7 @@ pub(super) async fn run(
             .expect("the ledger's sender is borrowed here")
             .next();
         let Some(outgoing) = outgoing else { continue };
-        let mut backoff = Backoff::new(first, longest);
+        let mut backoff = resend;
         while ledger.borrow().is_due(&outgoing) {
             let Err(error) = agent.send(&mut connection, &outgoing).await else {
                 ledger.send_modify(|ledger| ledger.delivered(&outgoing));

@@ -117,3 +117,6 @@ impl EventStream {
         self.events.recv().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub enum Disconnect {
     Event(#[from] EventError),
     #[error("no event came within {within:?} of subscribing")]
     Silent { within: Duration },
-    #[error("a call to the agent failed")]
+    #[error(transparent)]
     Call(#[from] CallError),
 }
 

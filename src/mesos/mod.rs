@@ -5,8 +5,8 @@
 //! asks of an executor: it subscribes first and again after each loss, claims the tasks the agent may
 //! have forgotten, and holds each update, under one uuid, until it is acknowledged.
 //!
-//! What comes in is understood in `event`, `task`, `probe`, `resource` and `info`; `session` and
-//! `delivery` are the two directions, with the `ledger` between them; `call`, `subscription`,
+//! What comes in is understood in `event`, `task`, `probe`, `resource` and `info`; `session`
+//! subscribes, `inbox` and `delivery` are the two directions, with the `ledger` between them; `call`, `subscription`,
 //! `connection`, `recordio` and `endpoint` are the way to the agent. Mesos' own messages stay in
 //! `proto`.
 //!
@@ -22,6 +22,7 @@ mod endpoint;
 mod env;
 mod event;
 mod id;
+mod inbox;
 mod info;
 mod ledger;
 mod lost;
@@ -29,6 +30,8 @@ mod probe;
 mod proto;
 mod recordio;
 mod resource;
+#[cfg(test)]
+mod scripted_agent;
 mod session;
 mod subscription;
 mod task;

@@ -50,8 +50,7 @@ impl Resources {
                 .iter()
                 .filter(|resource| resource.name == name)
                 .filter_map(|resource| resource.scalar.as_ref())
-                .map(|scalar| scalar.value)
-                .sum()
+                .fold(0.0, |sum, scalar| sum + scalar.value)
         };
         Self {
             cpus: three_decimals(sum("cpus")),

@@ -8,11 +8,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::spread;
+use super::backoff::{Backoff, spread};
 use super::call::Agent;
 use super::delivery;
 use super::env::{ExecutorEnv, Recovery};
 use super::event::Event;
+use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::lost::{Disconnect, Lost};
 use super::subscription::Subscription;
@@ -32,8 +33,8 @@ pub(super) struct Timing {
     pub(super) refusal: Duration,
     /// The longest wait between two attempts to subscribe.
     pub(super) resubscribe: Duration,
-    /// The first and the longest wait before a call is sent again.
-    pub(super) resend: (Duration, Duration),
+    /// The waits before a call is sent again.
+    pub(super) resend: Backoff,
 }
 
 impl Default for Timing {
@@ -43,7 +44,7 @@ impl Default for Timing {
             registration: Duration::from_mins(1),
             refusal: Duration::from_secs(5),
             resubscribe: Duration::from_millis(200),
-            resend: (Duration::from_millis(100), Duration::from_secs(5)),
+            resend: Backoff::new(Duration::from_millis(100), Duration::from_secs(2)),
         }
     }
 }
@@ -54,16 +55,8 @@ pub(super) struct Session {
     agent: Agent,
     recovery: Option<Recovery>,
     timing: Timing,
-    inbox: Inbox,
-}
-
-/// Where events go: into the ledger, and on to the executor.
-#[derive(Debug)]
-struct Inbox {
     ledger: watch::Sender<Ledger>,
-    /// Not bounded: the agent's events are few, and one that waited would hold up the updates.
-    events: mpsc::UnboundedSender<Event>,
-    subscribed_before: bool,
+    inbox: Inbox,
 }
 
 impl Session {
@@ -77,18 +70,15 @@ impl Session {
             agent: Agent::new(env, timing.answer),
             recovery: env.recovery,
             timing,
-            inbox: Inbox {
-                ledger,
-                events,
-                subscribed_before: false,
-            },
+            inbox: Inbox::new(ledger.clone(), events),
+            ledger,
         }
     }
 
     /// Until the agent is lost or the driver closes.
     pub(super) async fn run(mut self, closing: CancellationToken) {
         let lost = closing.run_until_cancelled(self.live()).await;
-        self.inbox.ledger.send_modify(Ledger::close);
+        self.ledger.send_modify(Ledger::close);
         if let Some(lost) = lost {
             self.inbox.take(Event::Lost(lost));
         }
@@ -111,6 +101,8 @@ impl Session {
             );
             self.inbox.take(Event::Disconnected);
             patience = recovery.timeout;
+            // An agent that disturbs each subscription is not to be asked in a tight loop.
+            sleep(spread(self.interval())).await;
         }
     }
 
@@ -128,7 +120,7 @@ impl Session {
                 Ok(subscribed) => return Ok(subscribed),
                 Err(error) => error,
             };
-            tracing::debug!(error = &error as &(dyn Error + 'static), "not subscribed");
+            log_attempt(&error, last.is_none());
             if error.is_refusal() {
                 let since = *refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= self.timing.refusal {
@@ -153,22 +145,21 @@ impl Session {
 
     /// Subscribed means that an event came. It need not be SUBSCRIBED: SHUTDOWN goes before it.
     async fn try_subscribe(&self) -> Result<(Subscription, Event), Disconnect> {
-        let (subscribe, updates) = self.inbox.ledger.borrow().subscribe();
+        let (subscribe, updates) = self.ledger.borrow().subscribe();
         let mut subscription = self.agent.subscribe(subscribe).await?;
         let within = self.timing.answer;
         let first = timeout(within, subscription.next())
             .await
             .unwrap_or(Err(Disconnect::Silent { within }))?;
-        self.inbox
-            .ledger
+        self.ledger
             .send_modify(|ledger| ledger.subscribed(&updates));
         Ok((subscription, first))
     }
 
     /// Passes events on and sends what is due, until the stream ends or the agent turns away.
     async fn follow(&mut self, mut subscription: Subscription, first: Event) -> Disconnect {
-        let ledger = self.inbox.ledger.clone();
-        let mut delivery = pin!(delivery::run(&self.agent, &ledger, self.timing.resend));
+        let resend = self.timing.resend;
+        let mut delivery = pin!(delivery::run(&self.agent, &self.ledger, resend));
         self.inbox.take(first);
         loop {
             tokio::select! {
@@ -182,44 +173,11 @@ impl Session {
     }
 }
 
-impl Inbox {
-    /// Events of one stream come in order, so a task is in the ledger before anyone can report on it.
-    fn take(&mut self, event: Event) {
-        let event = match event {
-            Event::Subscribed(subscribed) if self.subscribed_before => {
-                tracing::info!("subscribed to the agent again");
-                Event::Reconnected(subscribed)
-            }
-            Event::Subscribed(subscribed) => {
-                tracing::info!(agent = subscribed.agent.hostname, "subscribed to the agent");
-                self.subscribed_before = true;
-                Event::Subscribed(subscribed)
-            }
-            event => event,
-        };
-        match &event {
-            Event::Launch(task) => self.launched(std::slice::from_ref(&**task)),
-            Event::LaunchGroup(tasks) => self.launched(tasks),
-            Event::Acknowledged { task, update } => {
-                let known = self
-                    .ledger
-                    .send_if_modified(|ledger| ledger.acknowledged(task, *update));
-                if !known {
-                    tracing::debug!(%task, %update, "acknowledged once more");
-                    return;
-                }
-            }
-            _ => {}
-        }
-        // Nobody listens when the executor is on its way out.
-        let _ = self.events.send(event);
-    }
-
-    fn launched(&self, tasks: &[super::task::Task]) {
-        self.ledger.send_modify(|ledger| {
-            for task in tasks {
-                ledger.launched(task.id.clone(), task.raw.clone());
-            }
-        });
+/// The first failure is news; the next hundreds, a few every second, are not.
+fn log_attempt(error: &(dyn Error + 'static), first: bool) {
+    if first {
+        tracing::warn!(error, "not subscribed to the agent: trying again");
+    } else {
+        tracing::debug!(error, "not subscribed to the agent");
     }
 }

@@ -35,7 +35,7 @@ pub struct Task {
     /// After it the executor has to end the task.
     pub max_completion_time: Option<Duration>,
     /// As it came: what a re-subscription gives back to the agent.
-    pub(super) raw: Bytes,
+    pub raw: Bytes,
 }
 
 /// `CommandInfo`, less its URIs, which the agent has fetched.
@@ -158,4 +158,135 @@ fn ports(discovery: &proto::DiscoveryInfo) -> Vec<DiscoveryPort> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::ops::RangeInclusive;
+
+    use crate::mesos::resource::Limit;
+
+    fn task_id(value: &str) -> proto::TaskId {
+        proto::TaskId {
+            value: value.to_owned(),
+        }
+    }
+
+    fn command(value: Option<&str>, shell: Option<bool>) -> proto::CommandInfo {
+        let variable = |name: &str, value: Option<&str>| proto::environment::Variable {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+            r#type: None,
+        };
+        proto::CommandInfo {
+            environment: Some(proto::Environment {
+                variables: vec![variable("A", Some("hush")), variable("B", None)],
+            }),
+            value: value.map(str::to_owned),
+            user: None,
+            shell,
+            arguments: vec!["web".to_owned(), "-v".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_marathon_sends_is_understood() {
+        let port = |number: u32, name: &str| proto::Port {
+            number,
+            name: Some(name.to_owned()),
+            protocol: Some("tcp".to_owned()),
+            labels: None,
+        };
+        let range = proto::value::Range {
+            begin: 31_000,
+            end: 31_001,
+        };
+        let raw: Bytes = proto::TaskInfo {
+            name: "web.shop".to_owned(),
+            task_id: task_id("shop_web.instance-1._app.1"),
+            resources: vec![proto::Resource {
+                name: "ports".to_owned(),
+                r#type: proto::value::Type::Ranges.into(),
+                scalar: None,
+                ranges: Some(proto::value::Ranges { range: vec![range] }),
+            }],
+            labels: Some(proto::Labels {
+                labels: vec![proto::Label {
+                    key: "compose.files".to_owned(),
+                    value: Some("a.yaml".to_owned()),
+                }],
+            }),
+            discovery: Some(proto::DiscoveryInfo {
+                ports: Some(proto::Ports {
+                    ports: vec![
+                        port(31_001, "http"),
+                        port(31_000, "admin"),
+                        port(70_000, "no"),
+                    ],
+                }),
+                ..Default::default()
+            }),
+            kill_policy: Some(proto::KillPolicy {
+                grace_period: Some(proto::DurationInfo {
+                    nanoseconds: 30_000_000_000,
+                }),
+            }),
+            max_completion_time: Some(proto::DurationInfo { nanoseconds: -1 }),
+            limits: HashMap::from([(
+                "cpus".to_owned(),
+                proto::value::Scalar {
+                    value: f64::INFINITY,
+                },
+            )]),
+            ..Default::default()
+        }
+        .encode_to_vec()
+        .into();
+
+        let task = Task::decode(raw.clone()).unwrap();
+        assert_eq!(task.raw, raw);
+        assert_eq!(task.id.as_str(), "shop_web.instance-1._app.1");
+        assert_eq!(
+            task.labels,
+            [("compose.files".to_owned(), Some("a.yaml".to_owned()))]
+        );
+        let ports: [RangeInclusive<u16>; 1] = [31_000..=31_001];
+        assert_eq!(task.resources.ports, ports);
+        let discovered: Vec<(u16, &str)> = task
+            .discovery_ports
+            .iter()
+            .map(|port| (port.number, port.name.as_deref().unwrap()))
+            .collect();
+        assert_eq!(discovered, [(31_001, "http"), (31_000, "admin")]);
+        assert_eq!(task.kill_grace_period, Some(Duration::from_secs(30)));
+        assert_eq!(task.max_completion_time, Some(Duration::ZERO));
+        assert_eq!(task.limits.cpus, Some(Limit::None));
+        assert_eq!(task.command, None);
+        assert_eq!(task.data, None);
+    }
+
+    #[test]
+    fn a_command_is_for_a_shell_unless_it_says_no() {
+        let line = |value, shell| Command::from_proto(&command(value, shell)).line;
+        assert_eq!(line(Some("ls"), None), CommandLine::Shell("ls".to_owned()));
+        let exec = CommandLine::Exec {
+            program: "/bin/web".to_owned(),
+            arguments: vec!["web".to_owned(), "-v".to_owned()],
+        };
+        assert_eq!(line(Some("/bin/web"), Some(false)), exec);
+        assert_eq!(line(None, None), CommandLine::None);
+    }
+
+    #[test]
+    fn a_commands_environment_shows_its_names_alone() {
+        let command = Command::from_proto(&command(Some("ls"), None));
+        assert_eq!(command.environment, [("A".to_owned(), "hush".to_owned())]);
+        let shown = format!("{command:?}");
+        assert!(
+            shown.contains("\"A\"") && !shown.contains("hush"),
+            "{shown}"
+        );
+    }
 }

@@ -136,7 +136,7 @@ impl UpdateId {
         Uuid::from_slice(bytes).ok().map(Self)
     }
 
-    fn to_bytes(self) -> Bytes {
+    pub(super) fn to_bytes(self) -> Bytes {
         Bytes::copy_from_slice(self.0.as_bytes())
     }
 }

@@ -1,1 +1,8 @@
-//! Placeholder while the module is written.
+//! A pod's network: the namespace its containers share, and the files that tell them of it.
+
+pub mod files;
+mod pod_network;
+mod resolv_conf;
+
+pub use pod_network::{NetworkError, PodNetwork};
+pub use resolv_conf::{Dns, Reach, ResolvConf, host_resolv_conf};

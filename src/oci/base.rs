@@ -126,3 +126,38 @@ impl BaseSpec {
 fn parse<T: DeserializeOwned>(document: Document, text: &str) -> Result<T, BaseSpecError> {
     serde_json::from_str(text).map_err(|source| BaseSpecError::Json { document, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_document_can_be_replaced_alone() {
+        let texts = BaseTexts {
+            container: Some(
+                r#"{"ociVersion": "1.0.2", "process": {"user": {}, "cwd": "/srv"}, "linux": {}}"#,
+            ),
+            ..BaseTexts::default()
+        };
+        let base = BaseSpecs::from_files(texts).unwrap();
+        assert_eq!(base.container.process.cwd().to_str(), Some("/srv"));
+        assert_eq!(base.pause.process, BaseSpecs::embedded().pause.process);
+    }
+
+    #[test]
+    fn a_document_that_is_none_is_named() {
+        let pause = Some(r#"{"ociVersion": "1.0.2", "linux": {}}"#);
+        let seccomp = Some(r#"{"errno": 1, "allow": []}"#);
+        let none = BaseTexts::default();
+        let error = |texts| {
+            let error = BaseSpecs::from_files(texts).unwrap_err();
+            match std::error::Error::source(&error) {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            }
+        };
+        insta::assert_snapshot!(error(BaseTexts { pause, ..none }), @r#"pause.json has no "process""#);
+        insta::assert_snapshot!(error(BaseTexts { seccomp, ..none }), @"seccomp.json can't be read: unknown field `allow`, expected one of `errno`, `architectures`, `always`, `architecture`, `since`, `capability`, `arguments`, `errors` at line 1 column 20");
+        insta::assert_snapshot!(error(BaseTexts { container: Some(""), ..none }), @"container.json can't be read: EOF while parsing a value at line 1 column 0");
+    }
+}

@@ -6,6 +6,23 @@ use super::user::UserError;
 use crate::compose::model::ByteSize;
 use crate::compose::source::Span;
 
+/// What can't be handed to execve(2), or should not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProcessError {
+    #[error("there is no program to run")]
+    NoProgram,
+    #[error("an argument of the command holds a NUL character")]
+    Argument,
+    #[error("{name:?} can't be the name of an environment variable")]
+    VariableName { name: String },
+    #[error("the value of variable \"{name}\" holds a NUL character")]
+    VariableValue { name: String },
+    #[error(
+        "working directory {path:?} is not an absolute path without \"..\" outside /proc and /sys"
+    )]
+    WorkingDir { path: String },
+}
+
 /// A service that can't be run as its file and its image together want it.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
@@ -18,27 +35,10 @@ pub enum SpecError {
         image: String,
         span: Span,
     },
-    #[error("service \"{service}\": an argument of its command holds a NUL character")]
-    Argument { service: String, span: Span },
-    #[error("service \"{service}\": \"{name}\" can't be the name of an environment variable")]
-    EnvironmentName {
+    #[error("service \"{service}\": {fault}")]
+    Process {
         service: String,
-        name: String,
-        span: Span,
-    },
-    #[error("service \"{service}\": the value of variable \"{name}\" holds a NUL character")]
-    EnvironmentValue {
-        service: String,
-        name: String,
-        span: Span,
-    },
-    #[error(
-        "service \"{service}\": working directory \"{path}\" is not an absolute path without \
-         \"..\" outside /proc and /sys"
-    )]
-    WorkingDir {
-        service: String,
-        path: String,
+        fault: ProcessError,
         span: Span,
     },
     #[error("service \"{service}\": user \"{user}\" is no user of image \"{image}\"")]
@@ -93,10 +93,7 @@ impl SpecError {
     pub fn span(&self) -> Span {
         match self {
             Self::NothingToRun { span, .. }
-            | Self::Argument { span, .. }
-            | Self::EnvironmentName { span, .. }
-            | Self::EnvironmentValue { span, .. }
-            | Self::WorkingDir { span, .. }
+            | Self::Process { span, .. }
             | Self::User { span, .. }
             | Self::MountTarget { span, .. }
             | Self::TmpfsOption { span, .. }

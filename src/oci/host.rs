@@ -8,9 +8,7 @@ use oci_spec::runtime::Capabilities;
 pub struct HostFacts {
     pub arch: Arch,
     pub kernel: KernelVersion,
-    /// The unified hierarchy alone; false with cgroup v1, and with v1 beside v2.
-    pub cgroup_v2: bool,
-    /// The kernel has cgroup namespaces.
+    /// The kernel has cgroup namespaces: `/proc/self/ns/cgroup` exists.
     pub cgroup_namespace: bool,
     /// Swap can be limited: `memory.memsw.limit_in_bytes` or `memory.swap.max` exists.
     pub swap_limit: bool,
@@ -43,10 +41,15 @@ pub enum Arch {
 
 impl Arch {
     /// The one this program is built for.
-    #[cfg(target_arch = "x86_64")]
-    pub const CURRENT: Self = Self::X86_64;
-    #[cfg(target_arch = "aarch64")]
-    pub const CURRENT: Self = Self::Aarch64;
+    pub const fn current() -> Option<Self> {
+        if cfg!(target_arch = "x86_64") {
+            Some(Self::X86_64)
+        } else if cfg!(target_arch = "aarch64") {
+            Some(Self::Aarch64)
+        } else {
+            None
+        }
+    }
 }
 
 /// The first two numbers of `uname -r`.

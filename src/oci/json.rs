@@ -25,3 +25,27 @@ pub fn to_json(spec: &Spec) -> Value {
     }
     json
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::Fixture;
+    use super::super::spec::container_spec;
+    use super::*;
+
+    #[test]
+    fn a_document_is_written_the_same_each_time_and_read_back() {
+        let fixture = Fixture::new();
+        let text = || {
+            let base = BaseSpecs::embedded();
+            let spec = container_spec(&base, &fixture.host, &fixture.input()).unwrap();
+            (to_json(&spec).to_string(), spec)
+        };
+        let (first, spec) = text();
+        // Hash tables differ in order from one to the next within a process, too.
+        for _ in 0..8 {
+            assert_eq!(text().0, first);
+        }
+        assert_eq!(serde_json::from_str::<Spec>(&first).unwrap(), spec);
+    }
+}

@@ -9,7 +9,9 @@
 
 mod base;
 mod capabilities;
+mod environment;
 mod error;
+mod exec;
 mod host;
 mod image;
 mod json;
@@ -23,13 +25,17 @@ mod spec;
 mod user;
 
 pub use base::{BaseSpecError, BaseSpecs, BaseTexts, Document};
-pub use error::SpecError;
+pub use error::{ProcessError, SpecError};
+pub use exec::{ExecInput, exec_process};
 pub use host::{Arch, HostFacts, KernelVersion, KernelVersionError};
 pub use image::ImageDefaults;
 pub use json::to_json;
 pub use mounts::ContainerFiles;
 pub use namespaces::{PauseRef, join};
-pub use oci_spec::runtime::{Capabilities, Capability, Spec};
+pub use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
 pub use sandbox::pause_spec;
 pub use spec::{ContainerInput, container_spec};
 pub use user::{Accounts, ResolvedUser, UserError};
+
+#[cfg(test)]
+mod fixture;

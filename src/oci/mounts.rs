@@ -170,3 +170,186 @@ fn is_tmpfs_option(option: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::{Fixture, spanned};
+    use super::*;
+
+    fn planned(source: MountSource, target: &str, read_only: bool) -> MountPlan {
+        MountPlan {
+            source,
+            target: spanned(PathBuf::from(target), 40),
+            read_only,
+        }
+    }
+
+    fn volume(target: &str) -> MountPlan {
+        let path = PathBuf::from("/volumes/data");
+        planned(MountSource::Volume { path }, target, false)
+    }
+
+    fn tmpfs(options: &[&str]) -> MountPlan {
+        let options = options.iter().map(ToString::to_string).collect();
+        planned(MountSource::Tmpfs { options }, "/tmp", false)
+    }
+
+    fn all(fixture: &Fixture) -> Result<Vec<Mount>, SpecError> {
+        let rest = BaseSpecs::embedded();
+        let process = rest.container.process.clone();
+        let mut spec = rest.container.with(process, rest.container.linux.clone());
+        let standard = spec.mounts_mut().take().unwrap();
+        mounts(standard, &fixture.plan, &fixture.files)
+    }
+
+    /// `destination source options`, the planned mounts alone.
+    fn own(plan: Vec<MountPlan>) -> Result<Vec<String>, SpecError> {
+        let mut fixture = Fixture::new();
+        let standard = all(&fixture)?;
+        fixture.plan.mounts = plan;
+        let mounts = all(&fixture)?;
+        let line = |mount: &Mount| {
+            format!(
+                "{} {} {}",
+                mount.destination().display(),
+                mount.source().as_ref().unwrap().display(),
+                mount.options().as_ref().unwrap().join(",")
+            )
+        };
+        Ok(mounts
+            .iter()
+            .filter(|mount| !standard.contains(mount))
+            .map(line)
+            .collect())
+    }
+
+    #[test]
+    fn binds_bring_in_neither_devices_nor_set_user_id_programs() {
+        let bind = MountSource::Bind {
+            path: "/sandbox/conf".into(),
+            create: false,
+            pinned: "/run/pod/binds/0".into(),
+        };
+        let mounts = own(vec![planned(bind, "/etc/app/", true), volume("/data")]).unwrap();
+        assert_eq!(
+            mounts,
+            [
+                "/data /volumes/data rbind,rprivate,nosuid,nodev,rw",
+                "/etc/app /run/pod/binds/0 rbind,rprivate,nosuid,nodev,ro",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_is_mounted_before_what_lies_below_it() {
+        let mut fixture = Fixture::new();
+        fixture.plan.mounts = vec![
+            volume("/etc/app/conf"),
+            volume("/etc"),
+            volume("/dev/shm/x"),
+        ];
+        let mounts = all(&fixture).unwrap();
+        let place = |target: &str| {
+            mounts
+                .iter()
+                .position(|mount| mount.destination() == Path::new(target))
+                .unwrap()
+        };
+        assert!(place("/etc") < place("/etc/hosts"));
+        assert!(place("/etc") < place("/etc/app/conf"));
+        assert!(place("/dev") < place("/dev/shm"));
+        assert!(place("/dev/shm") < place("/dev/shm/x"));
+        assert!(place("/sys") < place("/sys/fs/cgroup"));
+    }
+
+    #[test]
+    fn a_mount_of_the_plans_takes_the_place_of_the_pods() {
+        for target in ["/dev/shm", "/etc/hosts", "/etc/resolv.conf", "/dev/mqueue"] {
+            let mut fixture = Fixture::new();
+            fixture.plan.mounts = vec![volume(target)];
+            let mounts = all(&fixture).unwrap();
+            let here: Vec<_> = mounts
+                .iter()
+                .filter(|mount| mount.destination() == Path::new(target))
+                .collect();
+            assert_eq!(here.len(), 1, "{target}");
+            assert_eq!(here[0].source(), &Some("/volumes/data".into()));
+        }
+    }
+
+    #[test]
+    fn nothing_goes_over_what_the_runtime_mounts_and_masks() {
+        for target in [
+            "/",
+            "/.",
+            "/dev",
+            "/proc",
+            "/proc/sys",
+            "/sys",
+            "/sys/fs/cgroup",
+            "/./proc/x",
+            "/data/../proc",
+            "data",
+            "",
+        ] {
+            let error = own(vec![volume(target)]).unwrap_err();
+            assert!(matches!(error, SpecError::MountTarget { .. }), "{target}");
+            assert_eq!(error.span().start, 40);
+        }
+        assert!(own(vec![volume("/dev/log"), volume("/process")]).is_ok());
+    }
+
+    #[test]
+    fn a_tmpfs_has_a_size_and_dockers_options() {
+        let one = |options: &[&str]| own(vec![tmpfs(options)]).unwrap().remove(0);
+        assert_eq!(one(&[]), "/tmp tmpfs nosuid,nodev,noexec,size=64m");
+        assert_eq!(
+            one(&["size=1048576", "mode=1777", "noexec"]),
+            "/tmp tmpfs nosuid,nodev,noexec,size=1048576,mode=1777"
+        );
+        assert_eq!(one(&["exec"]), "/tmp tmpfs nosuid,nodev,size=64m,exec");
+        let read_only = MountPlan {
+            read_only: true,
+            ..tmpfs(&[])
+        };
+        assert_eq!(
+            own(vec![read_only]).unwrap(),
+            ["/tmp tmpfs nosuid,nodev,noexec,size=64m,ro"]
+        );
+    }
+
+    #[test]
+    fn a_tmpfs_takes_no_option_that_gives_something_away() {
+        for option in [
+            "suid",
+            "dev",
+            "size=",
+            "size=1,suid",
+            "mode=-1",
+            "bind",
+            "huge=always",
+            "",
+            "=1",
+        ] {
+            let error = own(vec![tmpfs(&[option])]).unwrap_err();
+            assert!(matches!(error, SpecError::TmpfsOption { .. }), "{option}");
+        }
+    }
+
+    #[test]
+    fn the_pods_files_are_read_only_with_the_root() {
+        let mut fixture = Fixture::new();
+        let hosts = |fixture: &Fixture| {
+            let mounts = all(fixture).unwrap();
+            let hosts = mounts
+                .iter()
+                .find(|mount| mount.destination() == Path::new("/etc/hosts"))
+                .unwrap();
+            hosts.options().as_ref().unwrap().last().unwrap().clone()
+        };
+        assert_eq!(hosts(&fixture), "rw");
+        fixture.plan.read_only = true;
+        assert_eq!(hosts(&fixture), "ro");
+    }
+}

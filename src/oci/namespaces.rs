@@ -98,3 +98,77 @@ fn joined(typ: LinuxNamespaceType, path: &Path) -> LinuxNamespace {
     namespace.set_path(Some(path.to_owned()));
     namespace
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::Fixture;
+    use super::super::spec::{ContainerInput, container_spec};
+    use super::*;
+
+    fn lines(namespaces: &[LinuxNamespace]) -> Vec<String> {
+        let line = |namespace: &LinuxNamespace| match namespace.path() {
+            Some(path) => format!("{} {}", namespace.typ(), path.display()),
+            None => namespace.typ().to_string(),
+        };
+        namespaces.iter().map(line).collect()
+    }
+
+    fn service(spec: &Spec) -> Vec<String> {
+        let linux = spec.linux().as_ref().unwrap();
+        lines(linux.namespaces().as_ref().unwrap())
+    }
+
+    #[test]
+    fn a_service_joins_pause_once_its_pid_is_known() {
+        let fixture = Fixture::new();
+        let base = BaseSpecs::embedded();
+        let mut spec = container_spec(&base, &fixture.host, &fixture.input()).unwrap();
+        assert_eq!(
+            service(&spec),
+            [
+                "mnt",
+                "uts",
+                "pid /proc/PAUSE/ns/pid",
+                "ipc /proc/PAUSE/ns/ipc",
+                "net /run/netns/pod",
+                "cgroup"
+            ]
+        );
+        for _ in 0..2 {
+            join(&mut spec, 4711);
+            assert_eq!(
+                service(&spec),
+                [
+                    "mnt",
+                    "uts",
+                    "pid /proc/4711/ns/pid",
+                    "ipc /proc/4711/ns/ipc",
+                    "net /run/netns/pod",
+                    "cgroup"
+                ]
+            );
+        }
+        let known = ContainerInput {
+            pause: PauseRef::Pid(4711),
+            ..fixture.input()
+        };
+        assert_eq!(container_spec(&base, &fixture.host, &known).unwrap(), spec);
+    }
+
+    #[test]
+    fn pause_makes_what_the_others_join() {
+        let mut host = Fixture::new().host;
+        let netns = "/proc/9/ns/net".into();
+        let network = NetworkPlan::Executor { netns };
+        assert_eq!(
+            lines(&of_pause(&network, &host)),
+            ["mnt", "pid", "ipc", "uts", "net /proc/9/ns/net", "cgroup"]
+        );
+        host.cgroup_namespace = false;
+        assert_eq!(
+            lines(&of_pause(&NetworkPlan::Host, &host)),
+            ["mnt", "pid", "ipc", "uts"]
+        );
+    }
+}

@@ -5,12 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::{PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process};
 
 use super::capabilities;
-use super::error::SpecError;
+use super::environment::Environment;
+use super::error::{ProcessError, SpecError};
 use super::host::HostFacts;
 use super::spec::ContainerInput;
 use super::user::ResolvedUser;
 use crate::compose::source::Span;
-use crate::pod::plan::{ContainerPlan, ProcessPlan};
+use crate::pod::plan::ProcessPlan;
 
 /// The base document's process, filled in.
 pub(super) fn process(
@@ -18,27 +19,38 @@ pub(super) fn process(
     input: &ContainerInput<'_>,
     host: &HostFacts,
 ) -> Result<Process, SpecError> {
+    let refused = |fault: ProcessError| SpecError::Process {
+        service: input.plan.service.value.clone(),
+        fault,
+        span: input.plan.service.span,
+    };
     let user = user(input)?;
+    let bounding = host.clamp(&capabilities::bounding(base));
+    let rlimits = base
+        .rlimits()
+        .as_deref()
+        .map(|rlimits| clamp(rlimits, host));
     let mut process = base.clone();
     process
         .set_args(Some(args(input)?))
-        .set_env(Some(environment(base, input, &user.home)?))
-        .set_cwd(working_dir(input)?)
-        .set_capabilities(Some(capabilities::of(base, &user, host)))
-        .set_rlimits(
-            base.rlimits()
-                .as_deref()
-                .map(|rlimits| clamp(rlimits, host)),
-        )
+        .set_env(Some(environment(base, input, &user.home).map_err(refused)?))
+        .set_cwd(working_dir(wanted_dir(input)).map_err(refused)?)
+        .set_capabilities(Some(capabilities::of(bounding, user.uid)))
+        .set_rlimits(rlimits)
         // Without the field a container would inherit the shim's score.
         .set_oom_score_adj(Some(host.oom_score_floor.max(0)))
         .set_terminal(input.plan.process.tty.then_some(true));
+    run_as(&mut process, user);
+    check_args(&process).map_err(refused)?;
+    Ok(process)
+}
+
+pub(super) fn run_as(process: &mut Process, user: ResolvedUser) {
     process
         .user_mut()
         .set_uid(user.uid)
         .set_gid(user.gid)
         .set_additional_gids(Some(user.groups));
-    Ok(process)
 }
 
 /// The file's words over the image's. A given entrypoint silences the image's command, too: it was
@@ -57,21 +69,25 @@ fn args(input: &ContainerInput<'_>) -> Result<Vec<String>, SpecError> {
         (None, None) => &input.image.cmd,
     };
     let args: Vec<String> = head.iter().chain(tail).cloned().collect();
-    let plan = input.plan;
-    if args.first().is_none_or(String::is_empty) {
+    if args.is_empty() {
         return Err(SpecError::NothingToRun {
-            service: plan.service.value.clone(),
-            image: plan.image.value.clone(),
-            span: plan.service.span,
-        });
-    }
-    if args.iter().any(|arg| arg.contains('\0')) {
-        return Err(SpecError::Argument {
-            service: plan.service.value.clone(),
-            span: plan.service.span,
+            service: input.plan.service.value.clone(),
+            image: input.plan.image.value.clone(),
+            span: input.plan.service.span,
         });
     }
     Ok(args)
+}
+
+pub(super) fn check_args(process: &Process) -> Result<(), ProcessError> {
+    let args = process.args().as_deref().unwrap_or_default();
+    if args.first().is_none_or(String::is_empty) {
+        return Err(ProcessError::NoProgram);
+    }
+    if args.iter().any(|arg| arg.contains('\0')) {
+        return Err(ProcessError::Argument);
+    }
+    Ok(())
 }
 
 /// From the weakest to the strongest: the defaults, the image's, the task's, the file's.
@@ -79,94 +95,41 @@ fn environment(
     base: &Process,
     input: &ContainerInput<'_>,
     home: &str,
-) -> Result<Vec<String>, SpecError> {
+) -> Result<Vec<String>, ProcessError> {
     let plan = input.plan;
-    let mut env = Environment::default();
-    env.set_all(base.env().as_deref().unwrap_or_default());
-    env.set("HOSTNAME", &plan.hostname);
-    env.set("HOME", home);
+    let mut environment = Environment::default();
+    environment.set_all(base.env().as_deref().unwrap_or_default());
+    environment.set("HOSTNAME", &plan.hostname);
+    environment.set("HOME", home);
     if plan.process.tty {
-        env.set("TERM", "xterm");
+        environment.set("TERM", "xterm");
     }
-    env.set_all(&input.image.env);
+    environment.set_all(&input.image.env);
     for (name, value) in &plan.process.task_environment {
-        env.set(name, value);
+        environment.set(name, value);
     }
-    for (name, value) in &plan.process.environment {
-        match value {
-            Some(value) => env.set(name, value),
-            None => env.remove(name),
-        }
-    }
-    env.into_entries(plan)
+    environment.change(&plan.process.environment);
+    environment.into_entries()
 }
 
-/// Variables in the order in which they were first set.
-#[derive(Default)]
-struct Environment(Vec<(String, String)>);
-
-impl Environment {
-    fn set(&mut self, name: &str, value: &str) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => value.clone_into(old),
-            None => self.0.push((name.to_owned(), value.to_owned())),
-        }
-    }
-
-    /// Passes over what is no `NAME=value`.
-    fn set_all(&mut self, entries: &[String]) {
-        for (name, value) in entries.iter().filter_map(|entry| entry.split_once('=')) {
-            self.set(name, value);
-        }
-    }
-
-    fn remove(&mut self, name: &str) {
-        self.0.retain(|(known, _)| known != name);
-    }
-
-    /// As `NAME=value`. What can't be passed to execve(2) that way is an error.
-    fn into_entries(self, plan: &ContainerPlan) -> Result<Vec<String>, SpecError> {
-        let entry = |(name, value): (String, String)| {
-            let service = plan.service.value.clone();
-            let span = plan.service.span;
-            if name.is_empty() || name.contains(['=', '\0']) {
-                Err(SpecError::EnvironmentName {
-                    service,
-                    name,
-                    span,
-                })
-            } else if value.contains('\0') {
-                Err(SpecError::EnvironmentValue {
-                    service,
-                    name,
-                    span,
-                })
-            } else {
-                Ok(format!("{name}={value}"))
-            }
-        };
-        self.0.into_iter().map(entry).collect()
-    }
+/// The file's, else the image's, else `/`.
+fn wanted_dir<'a>(input: &ContainerInput<'a>) -> &'a str {
+    [&input.plan.process.working_dir, &input.image.working_dir]
+        .into_iter()
+        .flatten()
+        .find(|dir| !dir.is_empty())
+        .map_or("/", String::as_str)
 }
 
-/// The file's, else the image's, else `/`. Through a path in /proc a process could be set down in
-/// a folder of the host's that the runtime has open (CVE-2024-21626).
-fn working_dir(input: &ContainerInput<'_>) -> Result<PathBuf, SpecError> {
-    let text = match (&input.plan.process.working_dir, &input.image.working_dir) {
-        (Some(dir), _) | (None, Some(dir)) if !dir.is_empty() => dir,
-        _ => "/",
-    };
+/// The path without doubled and trailing slashes. Through a path in /proc a process could be set
+/// down in a folder of the host's that the runtime has open (CVE-2024-21626).
+pub(super) fn working_dir(text: &str) -> Result<PathBuf, ProcessError> {
     let path = Path::new(text);
     let climbs = path.components().any(|part| part == Component::ParentDir);
-    // Drops doubled and trailing slashes, and "." between them.
     let clean: PathBuf = path.components().collect();
     let kernels = clean.starts_with("/proc") || clean.starts_with("/sys");
     if !path.is_absolute() || climbs || kernels || text.contains('\0') {
-        return Err(SpecError::WorkingDir {
-            service: input.plan.service.value.clone(),
-            path: text.to_owned(),
-            span: input.plan.service.span,
-        });
+        return Err(ProcessError::WorkingDir { path: text.into() });
     }
     Ok(clean)
 }
@@ -174,7 +137,8 @@ fn working_dir(input: &ContainerInput<'_>) -> Result<PathBuf, SpecError> {
 /// The file's user, else the image's, else root.
 fn user(input: &ContainerInput<'_>) -> Result<ResolvedUser, SpecError> {
     let plan = input.plan;
-    let (user, span): (&str, Span) = match (&plan.process.user, &input.image.user) {
+    let file = plan.process.user.as_ref().filter(|user| !user.is_empty());
+    let (user, span): (&str, Span) = match (file, &input.image.user) {
         (Some(user), _) => (&user.value, user.span),
         (None, Some(user)) => (user, plan.image.span),
         (None, None) => ("", plan.service.span),
@@ -206,4 +170,217 @@ fn clamp(rlimits: &[PosixRlimit], host: &HostFacts) -> Vec<PosixRlimit> {
             .expect("every field has a default")
     };
     rlimits.iter().map(clamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::{Fixture, SERVICE, spanned};
+    use super::super::user::{Accounts, UserError};
+    use super::*;
+
+    fn fill(fixture: &Fixture) -> Result<Process, SpecError> {
+        let base = BaseSpecs::embedded();
+        process(&base.container.process, &fixture.input(), &fixture.host)
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_files_words_go_over_the_images() {
+        // File's entrypoint and command, image's entrypoint and cmd, and what runs; no arguments: an error.
+        let table = [
+            (None, None, "", "", ""),
+            (None, None, "init", "", "init"),
+            (None, None, "", "serve", "serve"),
+            (None, None, "init", "serve", "init serve"),
+            (None, Some("work"), "init", "serve", "init work"),
+            (None, Some(""), "init", "serve", "init"),
+            (None, Some(""), "", "serve", ""),
+            (Some("tool"), None, "init", "serve", "tool"),
+            (Some("tool"), Some("work"), "init", "serve", "tool work"),
+            (Some(""), Some("work"), "init", "serve", "work"),
+            (Some(""), None, "init", "serve", ""),
+        ];
+        for (entrypoint, command, image_entrypoint, image_cmd, args) in table {
+            let mut fixture = Fixture::new();
+            fixture.plan.process.entrypoint = entrypoint.map(words);
+            fixture.plan.process.command = command.map(words);
+            fixture.image.entrypoint = words(image_entrypoint);
+            fixture.image.cmd = words(image_cmd);
+            match super::args(&fixture.input()) {
+                Ok(got) => assert_eq!(got, words(args), "{entrypoint:?} {command:?}"),
+                Err(SpecError::NothingToRun { span, .. }) if args.is_empty() => {
+                    assert_eq!(span, SERVICE);
+                }
+                Err(error) => panic!("{entrypoint:?} {command:?}: {error}"),
+            }
+        }
+    }
+
+    fn fault(fixture: &Fixture) -> ProcessError {
+        match fill(fixture).unwrap_err() {
+            SpecError::Process { fault, span, .. } => {
+                assert_eq!(span, SERVICE);
+                fault
+            }
+            error => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_command_that_execve_could_not_take_is_refused() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.command = Some(vec![String::new()]);
+        assert_eq!(fault(&fixture), ProcessError::NoProgram);
+        fixture.plan.process.command = Some(vec!["echo".into(), "a\0b".into()]);
+        assert_eq!(fault(&fixture), ProcessError::Argument);
+    }
+
+    #[test]
+    fn the_files_variables_go_over_the_tasks_over_the_images() {
+        let mut fixture = Fixture::new();
+        let task = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let file = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        fixture.image.env = words("A=image B=image C=image D=image no-value =nameless");
+        fixture.plan.process.task_environment = vec![task("B", "task"), task("PORT0", "31000")];
+        fixture.plan.process.environment = vec![
+            file("C", Some("file")),
+            file("D", None),
+            file("EMPTY", Some("")),
+            file("PORT0", Some("80")),
+        ];
+        assert_eq!(
+            fill(&fixture).unwrap().env().clone().unwrap(),
+            [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOSTNAME=task",
+                "HOME=/",
+                "A=image",
+                "B=task",
+                "C=file",
+                "PORT0=80",
+                "EMPTY=",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_default_variable_can_be_replaced_and_removed() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.tty = true;
+        fixture.image.env = words("PATH=/opt/bin HOME=/data");
+        fixture.plan.process.environment = vec![("HOSTNAME".into(), None)];
+        assert_eq!(
+            fill(&fixture).unwrap().env().clone().unwrap(),
+            ["PATH=/opt/bin", "HOME=/data", "TERM=xterm"]
+        );
+    }
+
+    #[test]
+    fn a_variable_that_execve_could_not_take_is_refused() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.environment = vec![("A B=".into(), Some("x".into()))];
+        insta::assert_snapshot!(fill(&fixture).unwrap_err(), @r#"service "web": "A B=" can't be the name of an environment variable"#);
+    }
+
+    #[test]
+    fn a_working_directory_is_absolute_and_not_the_kernels() {
+        // The file's, the image's, and what becomes of them.
+        let table = [
+            (None, None, Some("/")),
+            (None, Some(""), Some("/")),
+            (None, Some("/app/"), Some("/app")),
+            (None, Some("//srv/./data"), Some("/srv/data")),
+            (Some("/work"), Some("/app"), Some("/work")),
+            (Some(""), Some("/app"), Some("/app")),
+            (None, Some("app"), None),
+            (Some("/app/../proc"), None, None),
+            (None, Some("/proc/self/fd/7"), None),
+            (None, Some("/./proc/self/fd/7"), None),
+            (Some("/sys/fs/cgroup"), None, None),
+            (Some("/proc"), None, None),
+            (Some("/procurement"), None, Some("/procurement")),
+            (Some("/a\0b"), None, None),
+        ];
+        for (file, image, cwd) in table {
+            let mut fixture = Fixture::new();
+            fixture.plan.process.working_dir = file.map(str::to_owned);
+            fixture.image.working_dir = image.map(str::to_owned);
+            if let Some(cwd) = cwd {
+                assert_eq!(fill(&fixture).unwrap().cwd(), Path::new(cwd));
+            } else {
+                assert!(matches!(fault(&fixture), ProcessError::WorkingDir { .. }));
+            }
+        }
+    }
+
+    #[test]
+    fn the_files_user_goes_over_the_images() {
+        let mut fixture = Fixture::new();
+        fixture.accounts = Accounts::parse(
+            b"root:x:0:0::/root:/bin/sh\nwww:x:33:33::/srv:/bin/sh\n",
+            b"www:x:33:\nssl:x:101:www\n",
+        )
+        .unwrap();
+        fixture.image.user = Some("www".into());
+        let process = fill(&fixture).unwrap();
+        let user = process.user();
+        assert_eq!((user.uid(), user.gid()), (33, 33));
+        assert_eq!(user.additional_gids(), &Some(vec![33, 101]));
+        assert!(process.env().clone().unwrap().contains(&"HOME=/srv".into()));
+
+        fixture.plan.process.user = Some(spanned("0".into(), 30));
+        let process = fill(&fixture).unwrap();
+        assert_eq!(process.user().uid(), 0);
+        assert!(
+            process
+                .env()
+                .clone()
+                .unwrap()
+                .contains(&"HOME=/root".into())
+        );
+    }
+
+    #[test]
+    fn an_unknown_user_is_an_error_where_it_was_written() {
+        let mut fixture = Fixture::new();
+        fixture.plan.process.user = Some(spanned("4294967296:0".into(), 30));
+        let error = fill(&fixture).unwrap_err();
+        assert_eq!(error.span().start, 30);
+        let source = std::error::Error::source(&error).unwrap();
+        assert!(matches!(
+            source.downcast_ref(),
+            Some(UserError::OutOfRange { .. })
+        ));
+        insta::assert_snapshot!(format!("{error}: {source}"), @r#"service "web": user "4294967296:0" is no user of image "nginx:1": "4294967296" is no user's or group's number: 0 to 2147483647 are"#);
+
+        fixture.plan.process.user = None;
+        fixture.image.user = Some("nobody".into());
+        assert_eq!(fill(&fixture).unwrap_err().span(), fixture.plan.image.span);
+    }
+
+    #[test]
+    fn limits_and_scores_stay_within_containerds_own() {
+        let mut fixture = Fixture::new();
+        let nofile = |fixture: &Fixture| {
+            let rlimits = fill(fixture).unwrap().rlimits().clone().unwrap();
+            let nofile = rlimits
+                .iter()
+                .find(|rlimit| rlimit.typ() == PosixRlimitType::RlimitNofile)
+                .unwrap();
+            (nofile.soft(), nofile.hard())
+        };
+        assert_eq!(nofile(&fixture), (1024, 1 << 20));
+        fixture.host.nofile_hard = 20_000;
+        assert_eq!(nofile(&fixture), (1024, 20_000));
+        fixture.host.nofile_hard = 256;
+        assert_eq!(nofile(&fixture), (256, 256));
+
+        assert_eq!(fill(&fixture).unwrap().oom_score_adj(), Some(0));
+        fixture.host.oom_score_floor = 300;
+        assert_eq!(fill(&fixture).unwrap().oom_score_adj(), Some(300));
+    }
 }

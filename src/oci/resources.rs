@@ -89,3 +89,105 @@ fn decimal(cpus: Cpus) -> String {
     let text = format!("{whole}.{rest:09}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::BaseSpecs;
+    use super::super::fixture::{Fixture, SERVICE};
+    use super::*;
+    use crate::pod::plan::LimitsPlan;
+
+    fn limited(limits: LimitsPlan, swap_limit: bool) -> Result<LinuxResources, SpecError> {
+        let mut fixture = Fixture::new();
+        fixture.plan.limits = limits;
+        fixture.host.swap_limit = swap_limit;
+        let mut linux = BaseSpecs::embedded().container.linux;
+        fill(&mut linux, &fixture.plan, &fixture.host)?;
+        Ok(linux.resources().clone().unwrap())
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        let resources = limited(LimitsPlan::default(), true).unwrap();
+        assert_eq!(resources.memory(), &None);
+        assert_eq!(resources.cpu(), &None);
+        assert_eq!(resources.pids(), &None);
+    }
+
+    #[test]
+    fn a_memory_limit_leaves_no_swap() {
+        let memory = Some(ByteSize(64 << 20));
+        let limits = LimitsPlan {
+            memory,
+            ..LimitsPlan::default()
+        };
+        let memory = limited(limits, true).unwrap().memory().unwrap();
+        assert_eq!(memory.limit(), Some(64 << 20));
+        assert_eq!(memory.swap(), Some(64 << 20));
+        let memory = limited(limits, false).unwrap().memory().unwrap();
+        assert_eq!(memory.swap(), None);
+    }
+
+    #[test]
+    fn cpus_become_a_quota_of_a_tenth_of_a_second() {
+        for (nanos, quota) in [
+            (1_000_000_000, 100_000),
+            (1_500_000_000, 150_000),
+            (10_000_000, 1_000),
+            (333_333_333, 33_333),
+        ] {
+            let limits = LimitsPlan {
+                cpus: Some(Cpus { nanos }),
+                ..LimitsPlan::default()
+            };
+            let resources = limited(limits, true).unwrap();
+            let cpu = resources.cpu().as_ref().unwrap();
+            assert_eq!(cpu.quota(), Some(quota));
+            assert_eq!(cpu.period(), Some(100_000));
+        }
+    }
+
+    #[test]
+    fn a_limit_that_the_kernel_can_not_hold_is_refused() {
+        let error = |limits| limited(limits, true).unwrap_err();
+        let none = LimitsPlan::default();
+        let cpus = error(LimitsPlan {
+            cpus: Some(Cpus { nanos: 5_000_000 }),
+            ..none
+        });
+        assert_eq!(cpus.span(), SERVICE);
+        insta::assert_snapshot!(cpus, @r#"service "web": 0.005 CPUs are less than the kernel can share out (0.01)"#);
+        let memory = error(LimitsPlan {
+            memory: Some(ByteSize(1 << 63)),
+            ..none
+        });
+        insta::assert_snapshot!(memory, @r#"service "web": a memory limit of 8388608TiB is more than the kernel can count"#);
+        let pids = error(LimitsPlan {
+            pids: Some(u64::MAX),
+            ..none
+        });
+        insta::assert_snapshot!(pids, @r#"service "web": a limit of 18446744073709551615 processes is more than the kernel can count"#);
+    }
+
+    #[test]
+    fn a_container_has_the_standard_devices_and_no_others() {
+        let resources = limited(LimitsPlan::default(), true).unwrap();
+        let rules: Vec<String> = resources
+            .devices()
+            .iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect();
+        insta::assert_snapshot!(rules.join("\n"), @r"
+        a *:* rwm
+        c 1:3 rwm
+        c 1:5 rwm
+        c 1:7 rwm
+        c 1:8 rwm
+        c 1:9 rwm
+        c 5:0 rwm
+        c 5:2 rwm
+        c 136:* rwm
+        ");
+    }
+}

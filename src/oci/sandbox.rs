@@ -1,6 +1,5 @@
 //! The pause container's document: it holds the pod's namespaces and does nothing else.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use oci_spec::runtime::{Root, Spec};
@@ -16,9 +15,8 @@ const GROUP: &str = "io.containerd.runc.v2.group";
 /// The pause container's document. `root` is the read-only directory with the program `/pause` and
 /// empty directories `proc` and `dev`, absolute; nothing is written in it.
 ///
-/// A service that is root in the pod's PID namespace can look at /proc/1/root unless pause is another user or
-/// has more capabilities, so pause is a user that nobody else is, and its /proc is masked as
-/// everybody's.
+/// A service that is root could look into /proc/1/root, since pause has fewer capabilities than it.
+/// So pause runs as a user that nobody else is, and its /proc is masked as everybody's.
 pub fn pause_spec(base: &BaseSpecs, host: &HostFacts, plan: &SandboxPlan, root: &Path) -> Spec {
     let base = &base.pause;
     let mut process = base.process.clone();
@@ -39,11 +37,13 @@ pub fn pause_spec(base: &BaseSpecs, host: &HostFacts, plan: &SandboxPlan, root: 
     directory.set_path(root.to_owned()).set_readonly(Some(true));
     let mut spec = base.with(process, linux);
     spec.set_root(Some(directory))
-        .set_hostname(Some(plan.hostname.clone()))
-        .set_annotations(Some(group(plan)));
+        .set_hostname(Some(plan.hostname.clone()));
+    join_group(&mut spec, plan);
     spec
 }
 
-pub(super) fn group(plan: &SandboxPlan) -> HashMap<String, String> {
-    HashMap::from([(GROUP.to_owned(), plan.id.to_string())])
+/// Has the container served by the pod's one shim.
+pub(super) fn join_group(spec: &mut Spec, plan: &SandboxPlan) {
+    let annotations = spec.annotations_mut().get_or_insert_default();
+    annotations.insert(GROUP.to_owned(), plan.id.to_string());
 }

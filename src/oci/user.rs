@@ -191,3 +191,129 @@ fn id(text: &str) -> Result<u32, UserError> {
 fn is(field: &str, id: u32) -> bool {
     number(field) == Ok(Some(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PASSWD_TEXT: &[u8] = b"\
+root:x:0:0:root:/root:/bin/sh
+# a comment
+www:x:33:33:www:/srv/www:/usr/sbin/nologin
+1000:x:7:7::/seven:
+homeless:x:50:50:::
+wrapped:x:4294967296:0::/:
+negative:x:-1:0::/:
+short:x:1
+";
+    const GROUP_TEXT: &[u8] = b"\
+root:x:0:
+www:x:33:
+ssl:x:101:www,mail
+disk:x:6:root,www
+wrapped:x:4294967295:nobody
+";
+
+    fn accounts() -> Accounts {
+        Accounts::parse(PASSWD_TEXT, GROUP_TEXT).unwrap()
+    }
+
+    fn refused(user: &str) -> UserError {
+        accounts().resolve(user).unwrap_err()
+    }
+
+    #[test]
+    fn a_user_is_a_name_or_a_number_with_or_without_a_group() {
+        // The text, uid, gid, all groups, home.
+        let table: [(&str, u32, u32, &[u32], &str); 14] = [
+            ("", 0, 0, &[0, 6], "/root"),
+            ("root", 0, 0, &[0, 6], "/root"),
+            ("0", 0, 0, &[0, 6], "/root"),
+            ("www", 33, 33, &[33, 6, 101], "/srv/www"),
+            ("33", 33, 33, &[33, 6, 101], "/srv/www"),
+            ("www:", 33, 33, &[33, 6, 101], "/srv/www"),
+            ("www:ssl", 33, 101, &[101], "/srv/www"),
+            ("www:0", 33, 0, &[0], "/srv/www"),
+            (":ssl", 0, 101, &[101], "/root"),
+            ("4711", 4711, 0, &[0], "/"),
+            ("4711:4712", 4711, 4712, &[4712], "/"),
+            // A name of digits is a name, as for Docker.
+            ("1000", 7, 7, &[7], "/seven"),
+            ("homeless", 50, 50, &[50], "/"),
+            ("2147483647", 2_147_483_647, 0, &[0], "/"),
+        ];
+        for (text, uid, gid, groups, home) in table {
+            let user = accounts().resolve(text).unwrap();
+            assert_eq!((user.uid, user.gid), (uid, gid), "{text}");
+            assert_eq!(user.groups, groups, "{text}");
+            assert_eq!(user.home, home, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_would_wrap_is_refused() {
+        for id in [
+            "4294967296",
+            "2147483648",
+            "4294967295",
+            "99999999999999999999",
+        ] {
+            let out_of_range = UserError::OutOfRange { id: id.into() };
+            assert_eq!(refused(id), out_of_range);
+            assert_eq!(refused(&format!("0:{id}")), out_of_range);
+        }
+        assert!(matches!(refused("wrapped"), UserError::OutOfRange { .. }));
+        assert!(matches!(refused("negative"), UserError::OutOfRange { .. }));
+        assert!(matches!(refused("0:wrapped"), UserError::OutOfRange { .. }));
+    }
+
+    #[test]
+    fn a_name_that_the_files_lack_is_refused() {
+        for name in ["nobody", "-1", "short", "# a comment", "+0", "0x0", " 0"] {
+            assert_eq!(refused(name), UserError::NoSuchUser { name: name.into() });
+        }
+        let name = "staff".to_owned();
+        assert_eq!(refused("0:staff"), UserError::NoSuchGroup { name });
+    }
+
+    #[test]
+    fn an_image_without_the_files_knows_numbers() {
+        let accounts = Accounts::parse(b"", b"").unwrap();
+        assert_eq!(accounts.resolve("5:6").unwrap().gid, 6);
+        assert!(accounts.resolve("root").is_err());
+    }
+
+    #[test]
+    fn files_without_end_are_refused() {
+        let long = vec![b'x'; MAX_BYTES + 1];
+        let file = PASSWD;
+        assert_eq!(
+            Accounts::parse(&long, b""),
+            Err(UserError::TooLarge { file })
+        );
+        let many = b"a:x:1:\n".repeat(MAX_LINES + 1);
+        let file = GROUP;
+        assert_eq!(
+            Accounts::parse(b"", &many),
+            Err(UserError::TooManyLines { file })
+        );
+        assert!(Accounts::parse(b"", &b"a:x:1:\n".repeat(MAX_LINES)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_and_no_text_gives_an_id_out_of_range(
+            passwd in "([a-c]:x:[0-9-]{0,12}:[0-9]{0,12}::/:\n){0,4}.{0,40}",
+            group in "([a-c]:x:[0-9]{0,12}:[a-c,]{0,5}\n){0,4}.{0,40}",
+            user in "[a-c0-9:-]{0,14}",
+        ) {
+            let accounts = Accounts::parse(passwd.as_bytes(), group.as_bytes()).unwrap();
+            if let Ok(user) = accounts.resolve(&user) {
+                prop_assert!(user.uid <= MAX_ID);
+                prop_assert!(user.groups.iter().all(|&gid| gid <= MAX_ID));
+                prop_assert_eq!(user.groups[0], user.gid);
+            }
+        }
+    }
+}

@@ -22,7 +22,7 @@ pub struct PodContext {
     pub volumes: VolumesRule,
     /// Variables for every container, under those of the file.
     pub environment: Vec<(String, String)>,
-    /// Archives of images that the task names, beside those of the file.
+    /// Archives of images that the task names, beside those of the file. Absolute.
     pub archives: Vec<PathBuf>,
 }
 

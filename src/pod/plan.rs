@@ -26,8 +26,8 @@ pub struct PodPlan {
     pub order: StartOrder,
     /// Named volumes that containers mount, each once.
     pub volumes: Vec<VolumePlan>,
-    /// Archives that hold images, relative to the sandbox.
-    pub archives: Vec<Spanned<PathBuf>>,
+    /// Archives that hold images. Absolute.
+    pub archives: Vec<PathBuf>,
     /// How long a stop takes at most when nothing shortens it: the sum over the levels of the
     /// longest grace in each.
     pub stop_grace: Duration,

@@ -14,7 +14,7 @@ use crate::compose::model::{
     ByteSize, Condition, DEFAULT_STOP_GRACE, NetworkMode, Project, Published, PullPolicy, Restart,
     Service,
 };
-use crate::compose::source::{Span, Spanned};
+use crate::compose::source::Spanned;
 
 /// Docker's size of /dev/shm.
 const DEFAULT_SHM_SIZE: ByteSize = ByteSize(64 << 20);
@@ -61,10 +61,11 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     }
     let order = start_order(project);
     let stop_grace = stop_grace(&order, &containers);
-    let archives = context
-        .archives
+    let named = project
+        .pod
+        .images
         .iter()
-        .map(|path| Spanned::new(path.clone(), Span::default()));
+        .map(|path| project.working_dir.join(&path.value));
     let plan = PodPlan {
         id: context.id.clone(),
         task: context.task.clone(),
@@ -80,7 +81,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         volumes: mounts.volumes,
         containers,
         order,
-        archives: project.pod.images.iter().cloned().chain(archives).collect(),
+        archives: named.chain(context.archives.iter().cloned()).collect(),
         stop_grace,
     };
     Ok(Planned { plan, warnings })

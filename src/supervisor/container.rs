@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::containerd::{
-    Client, ContainerRecord, Labels, Mount, NewTask, Process, RpcError, Runtime, Signalled, SnapshotKey, Stdio,
+    Client, ContainerRecord, Labels, Mount, NewTask, Process, RpcError, Runtime, Signalled,
+    SnapshotKey, Stdio,
 };
 use crate::pod::plan::Signal;
 
@@ -51,8 +52,20 @@ pub(super) async fn create(client: &Client, new: NewContainer) -> Result<u32, Rp
         created_at: None,
     };
     client.containers().create(record).await?;
-    let stdio = Stdio { stdin: None, stdout: new.stdout, stderr: new.stderr, terminal: new.terminal };
-    client.tasks().create(NewTask { container: new.id, rootfs, stdio }).await
+    let stdio = Stdio {
+        stdin: None,
+        stdout: new.stdout,
+        stderr: new.stderr,
+        terminal: new.terminal,
+    };
+    client
+        .tasks()
+        .create(NewTask {
+            container: new.id,
+            rootfs,
+            stdio,
+        })
+        .await
 }
 
 /// A container of the pod, once it has been made.
@@ -85,7 +98,14 @@ impl Running {
         Ok(())
     }
 
-    pub(super) async fn signal(&self, client: &Client, signal: Signal) -> Result<Signalled, RpcError> {
-        client.tasks().kill(Process::init(&self.id), signal.0.unsigned_abs()).await
+    pub(super) async fn signal(
+        &self,
+        client: &Client,
+        signal: Signal,
+    ) -> Result<Signalled, RpcError> {
+        client
+            .tasks()
+            .kill(Process::init(&self.id), signal.0.unsigned_abs())
+            .await
     }
 }

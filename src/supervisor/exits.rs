@@ -60,11 +60,18 @@ impl ExitWatcher {
                 () = stopped.cancelled() => {}
             }
         });
-        Ok(Self { news, follower, _stop_on_drop: stop.clone().drop_guard(), stop })
+        Ok(Self {
+            news,
+            follower,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        })
     }
 
     pub(super) fn listen(&self) -> Exits {
-        Exits { news: self.news.subscribe() }
+        Exits {
+            news: self.news.subscribe(),
+        }
     }
 
     /// Ends the stream.
@@ -89,7 +96,11 @@ impl Exits {
 }
 
 /// A pod that nobody listens for is no error: sends may fail.
-async fn follow(client: Client, stream: crate::containerd::EventStream, news: broadcast::Sender<ExitNews>) {
+async fn follow(
+    client: Client,
+    stream: crate::containerd::EventStream,
+    news: broadcast::Sender<ExitNews>,
+) {
     let mut stream = Some(stream);
     let mut lost_since: Option<Instant> = None;
     loop {

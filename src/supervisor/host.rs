@@ -42,6 +42,7 @@ pub struct Host {
     pub(super) memo: ProbeMemo,
     socket: PathBuf,
     choice: RuntimeChoice,
+    has_own_network: bool,
     watcher: ExitWatcher,
 }
 
@@ -56,7 +57,9 @@ pub enum HostError {
     Containerd(#[from] RpcError),
     #[error("containerd does not tell which process it is, so its limits can't be known")]
     Peer,
-    #[error("containerd is in another {0} namespace than the executor, so paths and processes don't mean the same to both")]
+    #[error(
+        "containerd is in another {0} namespace than the executor, so paths and processes don't mean the same to both"
+    )]
     Namespace(&'static str),
     #[error("containerd's process can't be looked at")]
     Process(#[source] process::Error),
@@ -68,10 +71,13 @@ pub enum HostError {
     Snapshotter(String),
     #[error(transparent)]
     Folders(#[from] FoldersError),
-    #[error("the root of the pause container can't be made below {root}")]
-    PauseRoot { root: PathBuf, source: std::io::Error },
-    #[error("this machine's architecture has no system call profile")]
+    #[error("pods are not run on this kind of machine: the pause program is not written for it")]
     Architecture,
+    #[error("the root of the pause container can't be made below {root}")]
+    PauseRoot {
+        root: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 impl Host {
@@ -84,15 +90,23 @@ impl Host {
         let namespace = Namespace::from_str(NAMESPACE).expect("the name is an identifier");
         let client = Client::connect(&options.containerd, namespace).await?;
         let server = client.server();
-        let pid = server.pid.and_then(|pid| u32::try_from(pid).ok()).ok_or(HostError::Peer)?;
-        same_namespaces(pid)?;
-        if !server.snapshotters().any(|name| name == options.snapshotter) {
+        let pid = server
+            .pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .ok_or(HostError::Peer)?;
+        let has_own_network = check_namespaces(pid)?;
+        if !server
+            .snapshotters()
+            .any(|name| name == options.snapshotter)
+        {
             return Err(HostError::Snapshotter(options.snapshotter));
         }
         let cgroups = Hierarchies::of_this_process()?;
         let root = options.folders.root();
-        let pause_root = pause_root::ensure(root)
-            .map_err(|source| HostError::PauseRoot { root: root.to_owned(), source })?;
+        let pause_root = pause_root::ensure(root).map_err(|source| HostError::PauseRoot {
+            root: root.to_owned(),
+            source,
+        })?;
         let memo = ProbeMemo::new(
             options.folders.state(),
             &sys::host::boot_id()?,
@@ -114,6 +128,7 @@ impl Host {
             memo,
             socket: options.containerd,
             choice: options.runtime,
+            has_own_network,
             watcher,
         })
     }
@@ -121,6 +136,11 @@ impl Host {
     /// The cgroup of this process, below which pods are put; none where it is in the root.
     pub fn cgroup_base(&self) -> Option<&str> {
         self.cgroups.base()
+    }
+
+    /// Whether Mesos has put this process in a network namespace of its own.
+    pub fn has_own_network(&self) -> bool {
+        self.has_own_network
     }
 
     pub fn cgroups(&self) -> &Hierarchies {
@@ -155,12 +175,14 @@ impl Host {
 
     /// Takes the pod's lock and writes its record.
     pub(super) fn record(&self, plan: &PodPlan, owner: Owner) -> Result<Journal, JournalError> {
-        let record = Record::of(plan, owner, &self.socket, NAMESPACE, &self.snapshotter);
+        let record = Record::of(plan, owner, &self.socket, NAMESPACE, &self.snapshotter)?;
         Journal::create(&self.folders, record)
     }
 }
 
-fn same_namespaces(containerd: u32) -> Result<(), HostError> {
+/// Whether this process has another network than containerd, whose is the host's. Mounts and
+/// processes must be the same for both.
+fn check_namespaces(containerd: u32) -> Result<bool, HostError> {
     let theirs = process::Namespaces::of(containerd)?;
     let ours = process::Namespaces::of_this_process()?;
     if theirs.mount != ours.mount {
@@ -169,23 +191,36 @@ fn same_namespaces(containerd: u32) -> Result<(), HostError> {
     if theirs.pid != ours.pid {
         return Err(HostError::Namespace("PID"));
     }
-    Ok(())
+    Ok(theirs.network != ours.network)
 }
 
 /// What containerd's process has: its children, the containers, can't have more.
 fn facts(containerd: u32, cgroups: &Hierarchies) -> Result<HostFacts, HostError> {
     let bounding = process::capability_bounding_set(containerd).map_err(HostError::Process)?;
     let limits = process::rlimits(containerd).map_err(HostError::Process)?;
-    let nofile = limits.iter().find(|(name, _)| *name == "RLIMIT_NOFILE").map(|(_, limit)| limit.hard);
-    let named = |capability: caps::Capability| Capability::from_str(capability.to_string().trim_start_matches("CAP_")).ok();
-    let oom_score_floor = if bounding & SYS_RESOURCE == 0 { oom_score(containerd) } else { -1000 };
+    let nofile = limits
+        .iter()
+        .find(|(name, _)| *name == "RLIMIT_NOFILE")
+        .map(|(_, limit)| limit.hard);
+    let named = |capability: caps::Capability| {
+        Capability::from_str(capability.to_string().trim_start_matches("CAP_")).ok()
+    };
+    let oom_score_floor = if bounding & SYS_RESOURCE == 0 {
+        oom_score(containerd)
+    } else {
+        -1000
+    };
     Ok(HostFacts {
         arch: Arch::current().ok_or(HostError::Architecture)?,
-        kernel: KernelVersion::parse(&sys::host::kernel_release()?).unwrap_or(KernelVersion { major: 0, minor: 0 }),
-        cgroup_v2: cgroups.is_v2_only(),
+        kernel: KernelVersion::parse(&sys::host::kernel_release()?)
+            .unwrap_or(KernelVersion { major: 0, minor: 0 }),
         cgroup_namespace: Path::new("/proc/self/ns/cgroup").exists(),
         swap_limit: swap_limit(cgroups),
-        bounding: caps::all().into_iter().filter(|cap| bounding & cap.bitmask() != 0).filter_map(named).collect(),
+        bounding: caps::all()
+            .into_iter()
+            .filter(|cap| bounding & cap.bitmask() != 0)
+            .filter_map(named)
+            .collect(),
         nofile_hard: nofile.flatten().unwrap_or(u64::MAX),
         oom_score_floor,
         masked_paths: thermal_throttles(),
@@ -200,13 +235,17 @@ fn oom_score(pid: u32) -> i32 {
 fn swap_limit(cgroups: &Hierarchies) -> bool {
     cgroups.with("memory").is_some_and(|memory| {
         let own = memory.mount.join(memory.own.trim_start_matches('/'));
-        memory.mount.join("memory.memsw.limit_in_bytes").exists() || own.join("memory.swap.max").exists()
+        memory.mount.join("memory.memsw.limit_in_bytes").exists()
+            || own.join("memory.swap.max").exists()
     })
 }
 
 /// Only some machines have them; the mask must name each.
 fn thermal_throttles() -> Vec<String> {
-    let cpus = std::fs::read_dir("/sys/devices/system/cpu").into_iter().flatten().flatten();
+    let cpus = std::fs::read_dir("/sys/devices/system/cpu")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut paths: Vec<String> = cpus
         .map(|cpu| cpu.path().join("thermal_throttle"))
         .filter(|path| path.exists())
@@ -220,6 +259,11 @@ fn thermal_throttles() -> Vec<String> {
 fn search_path(pid: u32) -> String {
     const DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let path = environment.split(|&byte| byte == 0).find_map(|entry| entry.strip_prefix(b"PATH="));
-    path.map_or_else(|| DEFAULT.to_owned(), |path| String::from_utf8_lossy(path).into_owned())
+    let path = environment
+        .split(|&byte| byte == 0)
+        .find_map(|entry| entry.strip_prefix(b"PATH="));
+    path.map_or_else(
+        || DEFAULT.to_owned(),
+        |path| String::from_utf8_lossy(path).into_owned(),
+    )
 }

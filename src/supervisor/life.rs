@@ -43,15 +43,20 @@ impl PodRun {
             _ => None,
         };
         if let Some(main) = self.main {
-            return exit(main).map(|exit| match exit.is_success() {
-                true => EndCause::Finished,
-                false => EndCause::ServiceFailed(main),
+            return exit(main).map(|exit| {
+                if exit.is_success() {
+                    EndCause::Finished
+                } else {
+                    EndCause::ServiceFailed(main)
+                }
             });
         }
         if let Some(failed) = self.first_failure {
             return Some(EndCause::ServiceFailed(failed));
         }
-        (0..self.containers.len()).all(|i| exit(i).is_some()).then_some(EndCause::Finished)
+        (0..self.containers.len())
+            .all(|i| exit(i).is_some())
+            .then_some(EndCause::Finished)
     }
 
     /// Takes in one piece of news; a cause when it ends the pod whatever its services do.
@@ -75,11 +80,18 @@ impl PodRun {
             pause.ended(Exit { status, oom: None });
             return;
         }
-        let Some(i) = self.containers.iter().position(|it| it.as_ref().is_some_and(|it| it.id == id)) else {
+        let Some(i) = self
+            .containers
+            .iter()
+            .position(|it| it.as_ref().is_some_and(|it| it.id == id))
+        else {
             return; // Another pod's.
         };
         let oom = self.out_of_memory(i);
-        let Some(container) = self.containers[i].as_mut().filter(|container| container.is_alive()) else {
+        let Some(container) = self.containers[i]
+            .as_mut()
+            .filter(|container| container.is_alive())
+        else {
             return; // Told twice.
         };
         let exit = Exit { status, oom };
@@ -101,18 +113,31 @@ impl PodRun {
         let plan = &self.plan.containers[i];
         let cgroup = plan.cgroup.as_str();
         let kills = self.host.cgroups.oom_kills(cgroup).ok().flatten()?;
-        let peak = self.host.cgroups.memory(cgroup).ok().and_then(|memory| memory.peak);
-        (kills > 0).then(|| OutOfMemory { limit: plan.limits.memory, peak: peak.map(ByteSize) })
+        let peak = self
+            .host
+            .cgroups
+            .memory(cgroup)
+            .ok()
+            .and_then(|memory| memory.peak);
+        (kills > 0).then(|| OutOfMemory {
+            limit: plan.limits.memory,
+            peak: peak.map(ByteSize),
+        })
     }
 
     async fn settle_pause(&mut self) {
-        let Some(pause) = self.pause.as_mut().filter(|pause| pause.is_alive()) else { return };
+        let Some(pause) = self.pause.as_mut().filter(|pause| pause.is_alive()) else {
+            return;
+        };
         for _ in 0..SETTLE_TRIES {
             let task = self.host.client.tasks().get(Process::init(&pause.id)).await;
             match task {
                 Ok(Some(task)) if task.status != TaskStatus::Stopped => sleep(SETTLE).await,
                 Ok(_) => {
-                    pause.ended(Exit { status: ExitStatus::Signal(Signal::KILL), oom: None });
+                    pause.ended(Exit {
+                        status: ExitStatus::Signal(Signal::KILL),
+                        oom: None,
+                    });
                     return;
                 }
                 // The next news will tell.
@@ -123,7 +148,11 @@ impl PodRun {
 
     /// Asks containerd for each container that is thought to be alive.
     async fn look_again(&mut self) {
-        let alive = self.pause.iter().chain(self.containers.iter().flatten()).filter(|it| it.is_alive());
+        let alive = self
+            .pause
+            .iter()
+            .chain(self.containers.iter().flatten())
+            .filter(|it| it.is_alive());
         let ids: Vec<String> = alive.map(|it| it.id.clone()).collect();
         for id in ids {
             match self.host.client.tasks().get(Process::init(&id)).await {
@@ -160,7 +189,12 @@ impl PodRun {
     }
 
     async fn all_ended(&mut self) {
-        while self.pause.iter().chain(self.containers.iter().flatten()).any(|it| it.is_alive()) {
+        while self
+            .pause
+            .iter()
+            .chain(self.containers.iter().flatten())
+            .any(|it| it.is_alive())
+        {
             let news = self.exits.next().await;
             if matches!(self.hear(news).await, Some(EndCause::RuntimeLost)) {
                 return;

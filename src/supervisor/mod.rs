@@ -1,4 +1,25 @@
-//! A [`crate::pod::plan::PodPlan`], running.
+//! A [`PodPlan`](crate::pod::plan::PodPlan), running: launched, watched, stopped, taken away.
+//!
+//! [`host`] is what pods run on, asked once; [`pod`] is one pod's life, `launch` its beginning,
+//! `life` and `wind_down` its middle and end, `teardown` what follows. What the rest of the program
+//! learns of it is in [`report`].
 
+mod container;
+mod exits;
+pub mod host;
+mod images;
+mod launch;
+pub mod leftovers;
+mod life;
 pub mod logs;
+mod orders;
+mod pause_root;
+pub mod pod;
+pub mod report;
 pub mod runtime;
+mod sandbox;
+mod teardown;
+pub mod user_files;
+mod wind_down;
+
+pub use launch::LaunchError;

@@ -42,7 +42,8 @@ impl Stopper {
                 true
             }
             Some(first) => {
-                let shorter = deadline.is_some_and(|new| first.deadline.is_none_or(|old| new < old));
+                let shorter =
+                    deadline.is_some_and(|new| first.deadline.is_none_or(|old| new < old));
                 if shorter {
                     first.deadline = deadline;
                 }

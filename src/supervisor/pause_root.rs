@@ -50,7 +50,9 @@ pub(super) fn ensure(root: &Path) -> io::Result<PathBuf> {
 }
 
 fn leading(digest: &[u8]) -> u64 {
-    digest[..8].iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    digest[..8]
+        .iter()
+        .fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 #[cfg(test)]
@@ -63,7 +65,10 @@ mod tests {
         let place = ensure(root.path()).unwrap();
         assert_eq!(ensure(root.path()).unwrap(), place);
         assert_eq!(fs::read(place.join("pause")).unwrap(), PROGRAM);
-        assert_eq!(place.metadata().unwrap().permissions().mode() & 0o777, 0o555);
+        assert_eq!(
+            place.metadata().unwrap().permissions().mode() & 0o777,
+            0o555
+        );
         assert_eq!(fs::read_dir(root.path().join("pause")).unwrap().count(), 1);
         // So that the test's folder can be removed by any user.
         fs::set_permissions(&place, Permissions::from_mode(0o755)).unwrap();

@@ -40,7 +40,11 @@ pub struct Pod {
 
 impl Pod {
     /// Launches the plan. The reports come on the channel, the pod's id beside each.
-    pub fn start(host: Arc<Host>, request: PodRequest, reports: mpsc::Sender<(PodId, PodReport)>) -> Self {
+    pub fn start(
+        host: Arc<Host>,
+        request: PodRequest,
+        reports: mpsc::Sender<(PodId, PodReport)>,
+    ) -> Self {
         let (stopper, orders) = orders::channel();
         let life = tokio::spawn(live(host, request, orders, reports));
         Self { stopper, life }
@@ -81,7 +85,11 @@ async fn live(
         Err(failure) => {
             let (plan, error) = *failure;
             let services = not_started(&plan);
-            report(PodReport::Ended(Box::new(PodEnd { cause: EndCause::LaunchFailed(error), services }))).await;
+            report(PodReport::Ended(Box::new(PodEnd {
+                cause: EndCause::LaunchFailed(error),
+                services,
+            })))
+            .await;
             return true;
         }
     };
@@ -141,8 +149,18 @@ impl PodRun {
         request: PodRequest,
         orders: StopOrders,
     ) -> Result<Self, Box<(PodPlan, LaunchError)>> {
-        let PodRequest { plan, main, owner, user_files, prefix } = request;
-        let names: Vec<&str> = plan.containers.iter().map(|container| container.service.value.as_str()).collect();
+        let PodRequest {
+            plan,
+            main,
+            owner,
+            user_files,
+            prefix,
+        } = request;
+        let names: Vec<&str> = plan
+            .containers
+            .iter()
+            .map(|container| container.service.value.as_str())
+            .collect();
         let main = main.and_then(|main| names.iter().position(|name| *name == main));
         let logs = Logs::start(&names, prefix);
         let journal = host.record(&plan, owner);

@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::sys::beneath::{self, Folder};
+use crate::sys::beneath::{self, Entry, Folder};
+
+/// The permissions of a folder that is made because it was missing, as Docker makes it.
+const FOLDER_MODE: u32 = 0o755;
 
 /// Where a pod's user may name files.
 #[derive(Debug)]
@@ -19,15 +22,49 @@ impl UserFiles {
     pub(super) fn file(&self, path: &Path) -> Result<File, beneath::Error> {
         match self {
             Self::Sandbox(sandbox) => sandbox.file(path),
-            Self::Anywhere => File::open(path).map_err(|source| beneath::Error::Open { path: path.to_owned(), source }),
+            Self::Anywhere => File::open(path).map_err(|source| beneath::Error::Open {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
-    /// The folder that relative names of files are beneath.
+    /// Opens a folder.
     pub(super) fn folder(&self, path: &Path) -> Result<Folder, beneath::Error> {
         match self {
             Self::Sandbox(sandbox) => sandbox.folder(path),
             Self::Anywhere => Folder::open(path),
+        }
+    }
+
+    /// Finds a file or folder; a folder is made where nothing is and `create` says so.
+    pub(super) fn entry(&self, path: &Path, create: bool) -> Result<Entry, beneath::Error> {
+        match self.find(path) {
+            Err(error) if create && error.is_not_found() => {
+                self.make_folder(path)?;
+                self.find(path)
+            }
+            found => found,
+        }
+    }
+
+    /// Makes a folder, and those above it, where they are missing.
+    pub(super) fn make_folder(&self, path: &Path) -> Result<(), beneath::Error> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.create_folder(path, FOLDER_MODE).map(drop),
+            Self::Anywhere => {
+                std::fs::create_dir_all(path).map_err(|source| beneath::Error::Open {
+                    path: path.to_owned(),
+                    source,
+                })
+            }
+        }
+    }
+
+    fn find(&self, path: &Path) -> Result<Entry, beneath::Error> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.entry(path),
+            Self::Anywhere => Entry::open(path),
         }
     }
 }

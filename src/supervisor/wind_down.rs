@@ -10,7 +10,7 @@ use super::report::EndCause;
 use crate::pod::plan::Signal;
 
 /// Far enough to mean never.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const NEVER: Duration = Duration::from_hours(365 * 24);
 /// What is kept of an order's time for the kill at its end.
 const KILL_SHARE: Duration = Duration::from_millis(500);
 
@@ -20,7 +20,11 @@ impl PodRun {
     pub(super) async fn wind_down(&mut self) {
         let levels = self.plan.order.levels.clone();
         for level in levels.iter().rev() {
-            let alive: Vec<usize> = level.iter().copied().filter(|&i| self.is_alive(i)).collect();
+            let alive: Vec<usize> = level
+                .iter()
+                .copied()
+                .filter(|&i| self.is_alive(i))
+                .collect();
             if !alive.is_empty() && !self.stop_level(&alive).await {
                 return;
             }
@@ -28,22 +32,33 @@ impl PodRun {
     }
 
     fn is_alive(&self, i: usize) -> bool {
-        self.containers[i].as_ref().is_some_and(|container| container.is_alive())
+        self.containers[i]
+            .as_ref()
+            .is_some_and(|container| container.is_alive())
     }
 
     /// False when the pod went down by itself meanwhile.
     async fn stop_level(&mut self, level: &[usize]) -> bool {
         let asked = Instant::now();
         for &i in level {
-            let Some(container) = self.containers[i].as_ref() else { continue };
-            let (service, signal) = (&self.plan.containers[i].service.value, container.stop_signal);
+            let Some(container) = self.containers[i].as_ref() else {
+                continue;
+            };
+            let (service, signal) = (
+                &self.plan.containers[i].service.value,
+                container.stop_signal,
+            );
             info!(service, %signal, "asking the service to stop");
             if let Err(error) = container.signal(&self.host.client, signal).await {
                 warn!(service, %error, "the service can't be asked to stop");
             }
         }
         loop {
-            let alive: Vec<usize> = level.iter().copied().filter(|&i| self.is_alive(i)).collect();
+            let alive: Vec<usize> = level
+                .iter()
+                .copied()
+                .filter(|&i| self.is_alive(i))
+                .collect();
             if alive.is_empty() {
                 return true;
             }
@@ -71,7 +86,12 @@ impl PodRun {
         for &i in alive {
             let overdue = self.grace_end(asked, self.plan.containers[i].stop.grace) <= now;
             let client = self.host.client.clone();
-            let Some(container) = self.containers[i].as_mut().filter(|it| overdue && !it.forced) else { continue };
+            let Some(container) = self.containers[i]
+                .as_mut()
+                .filter(|it| overdue && !it.forced)
+            else {
+                continue;
+            };
             container.forced = true;
             let service = &self.plan.containers[i].service.value;
             warn!(service, "the service outlived its grace period; killing it");
@@ -85,6 +105,8 @@ impl PodRun {
     fn grace_end(&self, asked: Instant, grace: Duration) -> Instant {
         let own = asked.checked_add(grace).unwrap_or_else(|| asked + NEVER);
         let ordered = self.orders.current().and_then(|order| order.deadline);
-        ordered.map_or(own, |deadline| own.min(deadline.checked_sub(KILL_SHARE).unwrap_or(deadline)))
+        ordered.map_or(own, |deadline| {
+            own.min(deadline.checked_sub(KILL_SHARE).unwrap_or(deadline))
+        })
     }
 }

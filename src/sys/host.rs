@@ -13,6 +13,11 @@ pub fn is_root() -> bool {
     Uid::effective().is_root()
 }
 
+/// The user whose rights this process has.
+pub fn effective_user() -> u32 {
+    Uid::effective().as_raw()
+}
+
 /// The name of this boot: another one after each start of the kernel.
 pub fn boot_id() -> Result<String, PathError> {
     read_line(Path::new("/proc/sys/kernel/random/boot_id"))

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::chdir;
@@ -46,6 +47,10 @@ pub fn look_into<T: Send>(
             if let Some(folder) = &call.working_folder {
                 // The thread has a working folder of its own since it left its namespace.
                 chdir(folder).map_err(failed)?;
+            }
+            if call.data.len() > OPTIONS_MAX {
+                // The kernel would cut it, and look for a layer of half a name.
+                return Err(failed(Errno::E2BIG));
             }
             mount(
                 Some(&call.source),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::resource::{ByteSize, Cpus};
 use super::service::Service;
+use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::{Span, Spanned};
 
 /// All files of a load as one: only active services, and what they use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Project {
     pub name: String,
     /// Relative paths of the files are relative to it. Absolute.
@@ -23,6 +24,9 @@ pub struct Project {
     pub secrets: Vec<Secret>,
     /// The top-level `x-pod`.
     pub pod: PodExtension,
+    /// What the loader takes as Docker Compose takes it and no launch can: part of
+    /// [`engine_checks`](crate::compose::engine_checks).
+    pub deferred: Vec<Diagnostic>,
 }
 
 impl Project {

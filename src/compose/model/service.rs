@@ -11,7 +11,7 @@ use super::volume::Mount;
 use crate::compose::source::{Span, Spanned};
 
 /// A service. Lists keep the file's order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Service {
     pub name: Spanned<String>,
     /// The keys that were given, each with its place: the verdict on a key looks here first.

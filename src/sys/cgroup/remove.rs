@@ -44,6 +44,16 @@ impl Hierarchies {
         }
     }
 
+    /// The directories of a cgroup and of those below it, in every hierarchy.
+    pub fn directories(&self, path: &str) -> Result<Vec<PathBuf>, Error> {
+        let below = below_root(path)?;
+        let mut directories = Vec::new();
+        for hierarchy in self.iter() {
+            directories.extend(subtree(&hierarchy.directory(below))?);
+        }
+        Ok(directories)
+    }
+
     /// Removes the cgroup that pods are in, but for the hierarchies in `others`, whose directory
     /// belongs to someone else, and but where something is still in it: another pod's turn then.
     /// What is above stays: it is nobody's, or Mesos' own root.
@@ -108,6 +118,7 @@ mod tests {
         let hierarchies = host.hierarchies();
         hierarchies.create("/mesos/c/pod-1/svc/deep").unwrap();
         hierarchies.create("/mesos/c/pod-1/shim").unwrap();
+        assert_eq!(hierarchies.directories("/mesos/c/pod-1").unwrap().len(), 12);
         for _ in 0..2 {
             hierarchies
                 .remove("/mesos/c/pod-1", Duration::ZERO)

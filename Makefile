@@ -1,0 +1,71 @@
+# What one does with the project, a word each. `make` alone lists them.
+#
+# The demo and the tests run containers: they need root, and say so.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Where Mesos is put, by integration/mesos-lab. 150 MB, once.
+export MESOS_LAB ?= $(CURDIR)/lab
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: tools ## the two programs, in target/release
+	cargo build --locked --release
+
+.PHONY: demo
+demo: root tools lab ## run a pod as a Mesos task, and watch it
+	cargo build --locked --release --bin compose-executor --example make-image
+	examples/hello-pod/demo
+
+.PHONY: test
+test: root tools lab lint unit ## everything that is checked: format, lints, docs, all tests
+	@if [ -n "$$COMPOSE_CASES" ]; then \
+		echo "compose cases: $$COMPOSE_CASES"; \
+	else \
+		echo "compose cases: NOT RUN, since COMPOSE_CASES names no folder of them"; \
+	fi
+
+.PHONY: lint
+lint: ## format, clippy, rustdoc; no warning is let through
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items --locked
+
+.PHONY: unit
+unit: ## unit and integration tests, and the half that runs no containers on its own
+	cargo test --locked
+	cargo build --locked --no-default-features --bin compose-resources
+
+.PHONY: deny
+deny: ## the dependencies' licences and sources, by cargo-deny
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check bans licenses sources
+
+.PHONY: tools
+tools: ## install, by apt, what is missing here
+	@integration/install-tools
+
+.PHONY: lab
+lab: $(MESOS_LAB)/libexec/mesos-fetcher ## a Mesos master and agent for tests and demo, once
+
+# The fetcher is the last thing that a setup makes. Mesos 1.11 needs control groups of version 1:
+# without them there is nothing to make.
+$(MESOS_LAB)/libexec/mesos-fetcher: $(addprefix integration/mesos-lab/,elfpatch.py fetcher.py host.cc)
+	@if [ -d /sys/fs/cgroup/freezer ]; then \
+		integration/mesos-lab/mesos-lab setup $(MESOS_LAB); \
+	else \
+		echo "make lab: no control groups of version 1 here, so no Mesos 1.11"; \
+	fi
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make: this runs containers, and needs root" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## remove what was built, but for the Mesos in lab
+	cargo clean

@@ -1,0 +1,215 @@
+//! `plan`: what `up` would do, shown and not done.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Environment;
+use super::exit::{self, CommandError};
+use super::host_flags::{Format, HostFlags};
+use super::project::ProjectFlags;
+use crate::compose::diagnostic::{Diagnostic, Severity};
+use crate::compose::{self, LoadError, Loaded};
+use crate::executor::config::{Config, NetworkMode};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
+use crate::pod::names::{CgroupPath, PodId};
+use crate::pod::plan::{ContainerPlan, MountPlan, MountSource, NetworkPlan, PodPlan};
+use crate::pod::planner;
+
+/// Below which pods are put without Mesos.
+const CGROUP_BASE: &str = "/compose-executor";
+
+/// Flags of `plan`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  compose-executor plan                     what `up` would do with compose.yaml here
+  compose-executor plan --format json       the same for programs
+
+Reads the files and nothing else: no containerd is needed, and no image.")]
+pub(super) struct PlanArgs {
+    /// As YAML for people, or as JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(
+    args: &PlanArgs,
+    project: &ProjectFlags,
+    host: &HostFlags,
+    environment: &Environment,
+) -> Result<u8, CommandError> {
+    let config = Config::load(host.config.as_deref())?;
+    let loaded = load(project, environment)?;
+    let planned = plan(&loaded, host, &config, "plan")?;
+    let shown = show(&planned);
+    let text = match args.format {
+        Format::Table => serde_yaml::to_string(&shown).map_err(CommandError::failed)?,
+        Format::Json => format!("{shown:#}\n"),
+    };
+    exit::print(&text)?;
+    Ok(exit::SUCCESS)
+}
+
+/// The project that the flags and the working folder lead to, checked as the engine would.
+pub(super) fn load(
+    flags: &ProjectFlags,
+    environment: &Environment,
+) -> Result<Loaded, CommandError> {
+    let options = flags.load_options(environment.texts());
+    let options = options.map_err(CommandError::failed)?;
+    let files = compose::files::DiskFiles::new(options.limits.file_bytes);
+    let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
+    let found = compose::engine_checks(&loaded.project);
+    let (errors, warnings): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|it| it.severity == Severity::Error);
+    tell(&loaded, &loaded.warnings);
+    tell(&loaded, &warnings);
+    refuse(&loaded, errors)?;
+    Ok(loaded)
+}
+
+/// The plan of `up`; `unique` tells its pod from those before.
+pub(super) fn plan(
+    loaded: &Loaded,
+    host: &HostFlags,
+    config: &Config,
+    unique: &str,
+) -> Result<PodPlan, CommandError> {
+    let project = &loaded.project;
+    let id = PodId::of_project(
+        &project.name,
+        &project.working_dir.to_string_lossy(),
+        unique,
+    );
+    let base = host.cgroup_parent.as_deref().unwrap_or(CGROUP_BASE);
+    let cgroup_base =
+        CgroupPath::try_from(base).map_err(|error| CommandError::Usage(error.to_string()))?;
+    let folders = host.folders();
+    let network = match config.network.mode {
+        NetworkMode::Host => NetworkPlan::Host,
+        NetworkMode::Auto => NetworkPlan::Own {
+            netns: folders.netns(&id),
+        },
+    };
+    let context = PodContext {
+        task: project.name.clone(),
+        cgroup_base,
+        ports: match network {
+            NetworkPlan::Own { .. } => PortsRule::NotPublished,
+            NetworkPlan::Host | NetworkPlan::Executor { .. } => PortsRule::Reachable,
+        },
+        network,
+        run_dir: folders.pod_state(&id),
+        binds: BindsRule::Anywhere,
+        volumes: VolumesRule::Kept(folders.volumes()),
+        environment: Vec::new(),
+        archives: Vec::new(),
+        id,
+    };
+    match planner::plan(project, &context) {
+        Ok(planned) => {
+            tell(loaded, &planned.warnings);
+            Ok(planned.plan)
+        }
+        Err(errors) => Err(refused(loaded, errors)),
+    }
+}
+
+fn tell(loaded: &Loaded, warnings: &[Diagnostic]) {
+    for warning in warnings {
+        exit::warn(&format!("warning: {}", warning.one_line(&loaded.sources)));
+    }
+}
+
+fn refuse(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> Result<(), CommandError> {
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    Err(refused(loaded, diagnostics))
+}
+
+fn refused(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> CommandError {
+    CommandError::load(&LoadError {
+        diagnostics,
+        sources: loaded.sources.clone(),
+    })
+}
+
+fn show(plan: &PodPlan) -> Value {
+    let sandbox = &plan.sandbox;
+    let services = |level: &Vec<usize>| -> Vec<&str> {
+        level
+            .iter()
+            .map(|&i| plan.containers[i].service.value.as_str())
+            .collect()
+    };
+    json!({
+        "schema": 1,
+        "pod": plan.id.as_str(),
+        "task": plan.task,
+        "project": plan.project,
+        "start_order": plan.order.levels.iter().map(services).collect::<Vec<_>>(),
+        "stop_grace_seconds": plan.stop_grace.as_secs_f64(),
+        "image_archives": plan.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+        "sandbox": {
+            "container": sandbox.id.as_str(),
+            "cgroup": sandbox.cgroup.as_str(),
+            "network": match &sandbox.network {
+                NetworkPlan::Own { netns } => json!({"own": netns.display().to_string()}),
+                NetworkPlan::Executor { netns } => json!({"executor": netns.display().to_string()}),
+                NetworkPlan::Host => json!("host"),
+            },
+            "hostname": sandbox.hostname,
+            "shm_bytes": sandbox.shm_size.0,
+            "pids_limit": sandbox.pids_limit,
+        },
+        "volumes": plan.volumes.iter().map(|volume| {
+            json!({"name": volume.name, "path": volume.path.display().to_string()})
+        }).collect::<Vec<_>>(),
+        "containers": plan.containers.iter().map(container).collect::<Vec<_>>(),
+    })
+}
+
+fn container(plan: &ContainerPlan) -> Value {
+    let process = &plan.process;
+    json!({
+        "service": plan.service.value,
+        "container": plan.id.as_str(),
+        "image": plan.image.value,
+        "cgroup": plan.cgroup.as_str(),
+        "hostname": plan.hostname,
+        "entrypoint": process.entrypoint,
+        "command": process.command,
+        "working_dir": process.working_dir,
+        "user": process.user.as_ref().map(|user| &user.value),
+        "tty": process.tty,
+        "environment": process.environment.iter().map(|(name, value)| {
+            (name.clone(), json!(value))
+        }).collect::<serde_json::Map<_, _>>(),
+        "hosts": plan.hosts.iter().map(|(address, names)| {
+            json!({"address": address.to_string(), "names": names})
+        }).collect::<Vec<_>>(),
+        "mounts": plan.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "read_only": plan.read_only,
+        "limits": {
+            "memory_bytes": plan.limits.memory.map(|size| size.0),
+            "nano_cpus": plan.limits.cpus.map(|cpus| cpus.nanos),
+            "pids": plan.limits.pids,
+        },
+        "stop": {
+            "signal": plan.stop.signal.map(|signal| signal.to_string()),
+            "grace_seconds": plan.stop.grace.as_secs_f64(),
+        },
+    })
+}
+
+fn mount(plan: &MountPlan) -> Value {
+    let source = match &plan.source {
+        MountSource::Bind { path, create, .. } => {
+            json!({"bind": path.display().to_string(), "create": create})
+        }
+        MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
+        MountSource::Tmpfs { options } => json!({"tmpfs": options}),
+    };
+    json!({"target": plan.target.display().to_string(), "source": source, "read_only": plan.read_only})
+}

@@ -1,0 +1,196 @@
+//! `up`: the pod of a project, without Mesos.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::context::block_on;
+use super::exit::{self, CommandError};
+use super::host_flags::HostFlags;
+use super::project::ProjectFlags;
+use super::{Environment, plan};
+use crate::executor::LogTarget;
+use crate::executor::config::{Config, LogLevel};
+use crate::journal::Owner;
+use crate::pod::plan::PodPlan;
+use crate::supervisor::host::Host;
+use crate::supervisor::logs::Prefix;
+use crate::supervisor::pod::{Pod, PodRequest};
+use crate::supervisor::report::{EndCause, PodEnd, PodReport, ServiceState, StopReason};
+use crate::supervisor::user_files::UserFiles;
+
+/// Flags of `up`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  compose-executor up                          compose.yaml here
+  compose-executor -f a.yaml -f b.yaml up      two files, the second over the first
+  compose-executor up --containerd /run/containerd/containerd.sock
+
+Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
+stop_grace_period; a second Ctrl-C kills them. Exits with the main service's code, else the first
+failure's, else 0; 130 after Ctrl-C.")]
+pub(super) struct UpArgs {
+    /// Show services' names without colours
+    #[arg(long)]
+    no_color: bool,
+    /// Show services' lines without their names
+    #[arg(long)]
+    no_log_prefix: bool,
+    /// Tell of each step on standard error
+    #[arg(long)]
+    verbose: bool,
+}
+
+pub(super) fn run(
+    args: &UpArgs,
+    project: &ProjectFlags,
+    host: &HostFlags,
+    environment: &Environment,
+) -> Result<u8, CommandError> {
+    LogTarget::start(if args.verbose {
+        LogLevel::Debug
+    } else {
+        LogLevel::Warn
+    })
+    .map_err(CommandError::failed)?;
+    let config = Config::load(host.config.as_deref())?;
+    let loaded = plan::load(project, environment)?;
+    block_on(async {
+        let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
+        let unique = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
+        let planned = plan::plan(
+            &loaded,
+            &host,
+            &config,
+            &format!("{}-{unique}", std::process::id()),
+        )?;
+        let prefix = prefix(args, environment, &planned);
+        let request = PodRequest {
+            main: PodRequest::main_of(&loaded.project),
+            owner: Owner {
+                mesos: None,
+                sandbox: loaded.project.working_dir.clone(),
+                base_is_ours: host.cgroup_parent.is_none(),
+                base_others: Vec::new(),
+            },
+            user_files: UserFiles::Anywhere,
+            plan: planned,
+            prefix,
+        };
+        let code = follow(Arc::clone(&opened), request).await?;
+        if let Some(host) = Arc::into_inner(opened) {
+            host.close().await;
+        }
+        Ok(code)
+    })
+}
+
+/// Runs the pod until it is over, and nothing of it is left.
+async fn follow(host: Arc<Host>, request: PodRequest) -> Result<u8, CommandError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
+    let main = request.main.clone();
+    let (reports, mut told) = mpsc::channel(16);
+    let pod = Pod::start(host, request, reports);
+    let mut asked = false;
+    let end = loop {
+        tokio::select! {
+            report = told.recv() => match report {
+                Some((_, PodReport::Running)) => {}
+                Some((_, PodReport::Ended(end))) => break end,
+                None => return Ok(exit::OWN_FAULT),
+            },
+            _ = interrupt.recv() => stop(&pod, &mut asked),
+            _ = terminate.recv() => stop(&pod, &mut asked),
+        }
+    };
+    tell(&end);
+    if !pod.gone().await {
+        exit::warn(
+            "compose-executor: something of the pod is left: `compose-executor cleanup` takes it away",
+        );
+    }
+    Ok(code(&end, main.as_deref()))
+}
+
+/// Gracefully at first; at once when it is asked again.
+fn stop(pod: &Pod, asked: &mut bool) {
+    let within = asked.then_some(Duration::ZERO);
+    if !*asked {
+        exit::warn("compose-executor: stopping; once more kills at once");
+    }
+    *asked = true;
+    pod.stop(StopReason::Signal, within);
+}
+
+fn tell(end: &PodEnd) {
+    match &end.cause {
+        EndCause::Finished | EndCause::Stopped(_) => {}
+        EndCause::ServiceFailed(service) => {
+            let end = &end.services[*service];
+            if let ServiceState::Exited(exit) = end.state {
+                let oom = if exit.oom.is_some() {
+                    " (out of memory)"
+                } else {
+                    ""
+                };
+                exit::warn(&format!(
+                    "compose-executor: service \"{}\" failed: {}{oom}",
+                    end.service, exit.status
+                ));
+            }
+        }
+        EndCause::LaunchFailed(error) => {
+            exit::warn(&format!(
+                "compose-executor: {}",
+                crate::executor::with_causes(error)
+            ));
+        }
+        EndCause::SandboxDied => {
+            exit::warn("compose-executor: the pod's pause container was killed from outside")
+        }
+        EndCause::RuntimeLost => {
+            exit::warn("compose-executor: containerd does not answer any more")
+        }
+    }
+}
+
+fn code(end: &PodEnd, main: Option<&str>) -> u8 {
+    let of = |service: &crate::supervisor::report::ServiceEnd| match service.state {
+        ServiceState::Exited(exit) => Some(exit.status.shell_code()),
+        _ => None,
+    };
+    match &end.cause {
+        EndCause::Stopped(_) => exit::INTERRUPTED,
+        EndCause::Finished => {
+            let main = end
+                .services
+                .iter()
+                .find(|service| Some(service.service.as_str()) == main);
+            main.and_then(of).unwrap_or(exit::SUCCESS)
+        }
+        EndCause::ServiceFailed(service) => of(&end.services[*service]).unwrap_or(exit::FAILURE),
+        EndCause::LaunchFailed(error) if error.is_users() => exit::REFUSED,
+        EndCause::LaunchFailed(_) | EndCause::SandboxDied | EndCause::RuntimeLost => exit::FAILURE,
+    }
+}
+
+fn prefix(args: &UpArgs, environment: &Environment, plan: &PodPlan) -> Prefix {
+    use std::io::IsTerminal;
+    if args.no_log_prefix || plan.containers.len() == 1 {
+        Prefix::None
+    } else if std::io::stdout().is_terminal()
+        && !args.no_color
+        && environment.get("NO_COLOR").is_none()
+    {
+        Prefix::Coloured
+    } else {
+        Prefix::Plain
+    }
+}

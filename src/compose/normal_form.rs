@@ -1,0 +1,442 @@
+//! The tree as `config` prints it: each value converted to what it means, what is empty left out.
+//!
+//! The conversions are where a value of the right type can still be wrong: a size without sense, a
+//! duration without unit. What Docker Compose drops or mangles without a word is kept as it keeps
+//! it, warned of, and an error of a launch.
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::merge::to_text;
+use super::node::{Map, Node, Value};
+use super::path::Path;
+use super::schema::{Form, Object, PROJECT, Pairs, Scalar, Shape, Types};
+use super::source::Span;
+use super::units;
+use super::words;
+
+/// Keys that a file may have and that nothing has ever come of.
+const DROPPED: &[&str] = &["env_file", "label_file", "pull_refresh_after", "version"];
+
+/// A pass over a tree.
+#[derive(Debug, Default)]
+pub(super) struct NormalForm {
+    pub errors: Vec<Diagnostic>,
+    pub warnings: Vec<Diagnostic>,
+    /// What Docker Compose gets wrong silently: errors of a launch.
+    pub deferred: Vec<Diagnostic>,
+}
+
+impl NormalForm {
+    /// A whole project.
+    pub(super) fn project(&mut self, tree: &Node) -> Node {
+        self.value(&PROJECT, tree, Path::default())
+            .unwrap_or_else(|| Node::map(tree.span))
+    }
+
+    fn fail(&mut self, span: Span, path: Path<'_>, problem: impl std::fmt::Display) {
+        self.errors
+            .push(Diagnostic::invalid(format!("{path}: {problem}")).at(span));
+    }
+
+    /// Warns of what would surprise, and has a launch refuse it.
+    fn defer(&mut self, warning: Diagnostic) {
+        self.deferred.push(Diagnostic {
+            severity: Severity::Error,
+            ..warning.clone()
+        });
+        self.warnings.push(warning);
+    }
+
+    /// The value in normal form; `None` where it is left out.
+    fn value(&mut self, shape: &Shape, node: &Node, path: Path<'_>) -> Option<Node> {
+        let types = Types::of(&node.value)?;
+        let shape = shape.alternative(types)?;
+        let with = |value| Some(Node::new(value, node.span));
+        match (shape, &node.value) {
+            (Shape::Any, _) => Some(node.clone()),
+            (Shape::Scalar(scalar), _) => with(self.scalar(*scalar, node, path)?),
+            (Shape::Object(_), Value::Null) => with(Value::Null),
+            (Shape::Object(object), Value::Map(map)) => {
+                with(Value::Map(self.object(object, map, node.span, path)))
+            }
+            (Shape::Named(named), Value::Map(map)) => {
+                let map = self.each(map, path, |this, node, path| {
+                    this.value(named.item, node, path)
+                });
+                filled_map(map).and_then(with)
+            }
+            (Shape::List(list), Value::List(items)) => {
+                let items = items.iter().enumerate();
+                let items =
+                    items.filter_map(|(index, item)| self.value(list.item, item, path.item(index)));
+                filled_list(items.collect()).and_then(with)
+            }
+            (Shape::Texts, Value::String(_)) => with(Value::List(vec![node.clone()])),
+            (Shape::Texts, Value::List(items)) => filled_list(items.clone()).and_then(with),
+            (Shape::Command, Value::String(text)) => {
+                with(Value::List(self.words(text, node.span, path)))
+            }
+            (Shape::Command, _) => with(node.value.clone()),
+            (Shape::Test, Value::String(_)) => with(Value::List(vec![
+                Node::string("CMD-SHELL", node.span),
+                node.clone(),
+            ])),
+            (Shape::Test, Value::List(items)) => filled_list(items.clone()).and_then(with),
+            (Shape::Pairs(pairs), _) => filled_map(self.pairs(*pairs, node, path)).and_then(with),
+            (Shape::Hosts, _) => filled_list(self.hosts(node, path)).and_then(with),
+            (Shape::Options(_), Value::Map(map)) => {
+                let map = self.each(map, path, |_, node, _| {
+                    Some(Node::string(to_text(&node.value), node.span))
+                });
+                filled_map(map).and_then(with)
+            }
+            (Shape::MultiOptions, Value::Map(map)) => {
+                let map = self.each(map, path, |_, node, _| {
+                    let text = |node: &Node| Node::string(to_text(&node.value), node.span);
+                    let items = match &node.value {
+                        Value::List(items) => items.iter().map(text).collect(),
+                        _ => vec![text(node)],
+                    };
+                    Some(Node::new(Value::List(items), node.span))
+                });
+                filled_map(map).and_then(with)
+            }
+            (Shape::FreeOptions, Value::Map(map)) => {
+                let map = self.each(map, path, |this, node, path| match &node.value {
+                    Value::String(_) | Value::Int(_) | Value::Null => {
+                        Some(Node::string(to_text(&node.value), node.span))
+                    }
+                    other => {
+                        this.fail(
+                            node.span,
+                            path,
+                            format!("this must be a string, and is {}", other.kind()),
+                        );
+                        None
+                    }
+                });
+                filled_map(map).and_then(with)
+            }
+            _ => None,
+        }
+    }
+
+    fn each(
+        &mut self,
+        map: &Map,
+        path: Path<'_>,
+        mut f: impl FnMut(&mut Self, &Node, Path<'_>) -> Option<Node>,
+    ) -> Map {
+        let mut out = Map::with_capacity(map.len());
+        for (key, key_span, node) in map.iter() {
+            if let Some(node) = f(self, node, path.key(key)) {
+                out.insert(key, key_span, node);
+            }
+        }
+        out
+    }
+
+    fn object(&mut self, object: &Object, map: &Map, span: Span, path: Path<'_>) -> Map {
+        let mut out = Map::with_capacity(map.len());
+        for (name, key_span, node) in map.iter() {
+            if DROPPED.contains(&name)
+                || matches!(path.parts(), ["networks", _, "ipam"] if name == "options")
+            {
+                continue;
+            }
+            let value = match object.key(name) {
+                Some(key) => self
+                    .value(key.shape, node, path.key(name))
+                    .filter(|value| !value.is_null()),
+                None if name.starts_with("x-") => Some(node.clone()),
+                None => None,
+            };
+            if let Some(value) = value {
+                out.insert(name, key_span, value);
+            }
+        }
+        for key in object.keys.iter().filter(|key| key.always) {
+            if !out.contains(key.name) {
+                let value = self.value(key.shape, &Node::map(span), path.key(key.name));
+                out.insert_made(key.name, value.unwrap_or_else(|| Node::map(span)));
+            }
+        }
+        out
+    }
+
+    fn scalar(&mut self, scalar: Scalar, node: &Node, path: Path<'_>) -> Option<Value> {
+        let span = node.span;
+        let zero_is_kept = |value: Value, zero: bool| (scalar.keep || !zero).then_some(value);
+        match (scalar.form, &node.value) {
+            (_, Value::Null) => None,
+            (Form::Text, value) => {
+                let text = to_text(value);
+                let empty = text.is_empty();
+                zero_is_kept(Value::String(text), empty)
+            }
+            (Form::Flag, Value::Bool(flag)) => zero_is_kept(Value::Bool(*flag), !flag),
+            (Form::Flag, Value::String(text)) => match flag(text) {
+                Some(flag) => zero_is_kept(Value::Bool(flag), !flag),
+                None => {
+                    self.fail(span, path, format!("`{text}` is no boolean"));
+                    None
+                }
+            },
+            (Form::Unsigned, Value::String(text)) => {
+                self.fail(
+                    span,
+                    path,
+                    format!("`{text}` must be a number without quotes"),
+                );
+                None
+            }
+            (Form::Integer | Form::Unsigned | Form::Port, value) => {
+                let number = self.integer(value, span, path)?;
+                if number < 0 && scalar.form != Form::Integer {
+                    self.fail(span, path, "this can't be below zero");
+                    return None;
+                }
+                zero_is_kept(Value::Int(number), number == 0)
+            }
+            (Form::Float, value) => {
+                let number = self.float(value, span, path)?;
+                zero_is_kept(Value::Float(number), number == 0.0)
+            }
+            (Form::Bytes, value) => {
+                let size = self.bytes(value, span, path)?;
+                zero_is_kept(Value::String(size.to_string()), size == 0)
+            }
+            (Form::Duration, value) => match units::duration(&to_text(value)) {
+                Ok(duration) => {
+                    let text = units::write_duration(duration);
+                    zero_is_kept(Value::String(text), duration == 0)
+                }
+                Err(problem) => {
+                    self.fail(span, path, problem);
+                    None
+                }
+            },
+            (Form::Mode, Value::String(text)) => match i64::from_str_radix(text, 8) {
+                Ok(mode) => Some(Value::String(format!("0{mode:o}"))),
+                Err(_) => {
+                    self.fail(
+                        span,
+                        path,
+                        format!("`{text}` is no file mode, which is octal"),
+                    );
+                    None
+                }
+            },
+            (Form::Mode, value) => {
+                let mode = self.integer(value, span, path)?;
+                Some(Value::String(format!("0{mode:o}")))
+            }
+            (Form::Count, Value::String(text)) if text.eq_ignore_ascii_case("all") => {
+                Some(Value::Int(-1))
+            }
+            (Form::Count, value) => {
+                let count = self.integer(value, span, path)?;
+                zero_is_kept(Value::Int(count), count == 0)
+            }
+            (Form::Flag, _) => None,
+        }
+    }
+
+    fn integer(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<i64> {
+        let number = match value {
+            Value::Int(number) => Some(*number),
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "Docker Compose drops what is behind the point, too"
+            )]
+            Value::Float(number) => Some(*number as i64),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.fail(span, path, format!("`{}` is no integer", to_text(value)));
+        }
+        number
+    }
+
+    fn float(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<f64> {
+        let number = match value {
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "single precision follows anyway"
+            )]
+            Value::Int(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            Value::String(text) => units::float(text),
+            _ => None,
+        };
+        let Some(number) = number else {
+            self.fail(span, path, format!("`{}` is no number", to_text(value)));
+            return None;
+        };
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the precision in which Docker Compose keeps it"
+        )]
+        let single = number as f32;
+        // The shortest text of the single, read back: what it prints as.
+        single.to_string().parse().ok()
+    }
+
+    fn bytes(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<i64> {
+        match value {
+            Value::Int(number) => Some(*number),
+            Value::String(text) => match units::bytes(text) {
+                Ok(Some(size)) => Some(size),
+                Ok(None) => {
+                    self.defer(
+                        Diagnostic::warning(format!(
+                            "{path}: {text} is more than 64 bits hold; Docker Compose makes a negative size of it"
+                        ))
+                        .at(span),
+                    );
+                    Some(i64::MIN)
+                }
+                Err(problem) => {
+                    self.fail(span, path, problem);
+                    None
+                }
+            },
+            value => {
+                let text = to_text(value);
+                self.defer(
+                    Diagnostic::warning(format!(
+                        "{path}: a size can't be {}; Docker Compose ignores it",
+                        value.kind()
+                    ))
+                    .at(span)
+                    .help(format!(
+                        "write a whole number of bytes, or a unit: `{text}g`"
+                    )),
+                );
+                None
+            }
+        }
+    }
+
+    fn words(&mut self, text: &str, span: Span, path: Path<'_>) -> Vec<Node> {
+        match words::split(text) {
+            Ok(split) => {
+                if let Some(operator) = split.cut_at {
+                    let shell = serde_json::to_string(text).unwrap_or_default();
+                    self.defer(
+                        Diagnostic::warning(format!(
+                            "{path}: no shell runs this; it ends before the `{operator}`"
+                        ))
+                        .at(span)
+                        .help(format!("for a shell, write [\"sh\", \"-c\", {shell}]")),
+                    );
+                }
+                let words = split.words.into_iter();
+                words.map(|word| Node::string(word, span)).collect()
+            }
+            Err(problem) => {
+                self.fail(span, path, problem);
+                Vec::new()
+            }
+        }
+    }
+
+    fn pairs(&mut self, pairs: Pairs, node: &Node, path: Path<'_>) -> Map {
+        let mut out = Map::default();
+        let value = |value: Option<Node>, span| match (value, pairs) {
+            (Some(node), _) if !node.is_null() => Node::string(to_text(&node.value), node.span),
+            (_, Pairs::Environment) => Node::null(span),
+            (_, Pairs::Labels) => Node::string("", span),
+        };
+        match &node.value {
+            Value::Map(map) => {
+                for (key, key_span, node) in map.iter() {
+                    out.insert(key, key_span, value(Some(node.clone()), node.span));
+                }
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let text = item.as_str().unwrap_or_default();
+                    let (key, text) = match text.split_once('=') {
+                        Some((key, text)) => (key, Some(Node::string(text, item.span))),
+                        None => (text, None),
+                    };
+                    if pairs == Pairs::Environment && key.ends_with(char::is_whitespace) {
+                        let problem = format!("the name `{key}` ends with a blank");
+                        self.fail(item.span, path.item(index), problem);
+                    }
+                    out.insert(key, item.span, value(text, item.span));
+                }
+            }
+            _ => {}
+        }
+        out
+    }
+
+    /// Host names and addresses as `NAME=ADDRESS`, sorted.
+    fn hosts(&mut self, node: &Node, path: Path<'_>) -> Vec<Node> {
+        let mut hosts: Vec<(String, String, Span)> = Vec::new();
+        match &node.value {
+            Value::Map(map) => {
+                for (host, _, node) in map.iter() {
+                    let addresses = node.as_list().unwrap_or(std::slice::from_ref(node));
+                    for address in addresses {
+                        hosts.push((host.to_owned(), to_text(&address.value), address.span));
+                    }
+                }
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let text = to_text(&item.value);
+                    match text.split_once('=').or_else(|| text.split_once(':')) {
+                        Some((host, addresses)) => {
+                            let addresses = addresses.split(',');
+                            hosts.extend(
+                                addresses.map(|address| {
+                                    (host.to_owned(), address.to_owned(), item.span)
+                                }),
+                            );
+                        }
+                        None => {
+                            let problem = format!("`{text}` has no address; write name=address");
+                            self.fail(item.span, path.item(index), problem);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        let mut out = Vec::with_capacity(hosts.len());
+        for (host, address, span) in hosts {
+            if host.is_empty() || host.contains([':', '=']) {
+                self.fail(span, path, format!("`{host}` is no host name"));
+                continue;
+            }
+            let bare = address
+                .strip_prefix('[')
+                .and_then(|address| address.strip_suffix(']'))
+                .filter(|address| !address.is_empty());
+            let address = bare.unwrap_or(&address);
+            out.push(Node::string(format!("{host}={address}"), span));
+        }
+        out.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+        out
+    }
+}
+
+/// A boolean as a string; the words of YAML 1.1 are among them.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "true" | "y" | "yes" | "on" => Some(true),
+        "false" | "n" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn filled_map(map: Map) -> Option<Value> {
+    (!map.is_empty()).then_some(Value::Map(map))
+}
+
+fn filled_list(items: Vec<Node>) -> Option<Value> {
+    (!items.is_empty()).then_some(Value::List(items))
+}

@@ -1,0 +1,487 @@
+//! What a framework is told: reports and refusals become status updates.
+//!
+//! `message` is one line that a person can act on, of at most 1 KiB: a code, the service, what
+//! happened, and the container's last lines. `data` is the same for programs, JSON with
+//! `schema: 1` (docs/status.md). Bad files are `TASK_FAILED` with `REASON_TASK_INVALID`, what the
+//! operator forbids with `REASON_TASK_UNAUTHORIZED`.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::refusal::Refusal;
+use crate::compose::diagnostic::{Diagnostic, Kind};
+use crate::compose::source::SourceMap;
+use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
+use crate::supervisor::report::{
+    EndCause, Exit, ExitStatus, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason,
+};
+
+const MESSAGE_MAX: usize = 1024;
+const DATA_MAX: usize = 8 << 10;
+/// Containers' output, in the sandbox.
+const LOGS: &str = "stdout and stderr";
+
+/// The terminal update of a task that never became a pod.
+pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
+    let problems = match refusal {
+        Refusal::Files {
+            diagnostics,
+            sources,
+        } => problems(diagnostics, sources),
+        _ => Vec::new(),
+    };
+    let (code, reason) = match refusal {
+        Refusal::Files { diagnostics, .. }
+            if diagnostics.iter().any(|it| it.kind == Kind::Forbidden) =>
+        {
+            ("CE-POLICY", Some(Reason::TaskUnauthorized))
+        }
+        Refusal::Files { .. } | Refusal::Description(_) | Refusal::SecondTask => {
+            ("CE-SPEC", Some(Reason::TaskInvalid))
+        }
+        Refusal::Sandbox(_) => ("CE-SANDBOX", Some(Reason::TaskInvalid)),
+        Refusal::Configuration(_) => ("CE-CONFIG", Some(Reason::TaskUnauthorized)),
+        Refusal::NotRoot => ("CE-HOST", Some(Reason::TaskInvalid)),
+        Refusal::Host(_) | Refusal::Cgroup { .. } => {
+            ("CE-HOST", Some(Reason::ContainerLaunchFailed))
+        }
+    };
+    let text = match problems.as_slice() {
+        [] => with_causes(refusal),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" (+{} more)", rest.len())
+            };
+            format!("{}{more}", first.line())
+        }
+    };
+    let mut data = Data::new(code);
+    data.errors = problems;
+    finish(
+        StatusUpdate {
+            reason,
+            ..StatusUpdate::new(task, TaskState::Failed)
+        },
+        code,
+        &text,
+        data,
+    )
+}
+
+/// The terminal update of a pod that is over.
+pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
+    let mut data = Data::new("");
+    data.services = end.services.iter().map(ServiceData::of).collect();
+    let update = |state, reason| StatusUpdate {
+        reason,
+        ..StatusUpdate::new(task.clone(), state)
+    };
+    let (update, code, text) = match &end.cause {
+        EndCause::Finished => (update(TaskState::Finished, None), "CE-DONE", finished(end)),
+        EndCause::ServiceFailed(i) => {
+            let service = &end.services[*i];
+            data.service = Some(service.service.clone());
+            match service.state {
+                ServiceState::Exited(Exit { oom: Some(oom), .. }) => {
+                    let reason = Some(Reason::ContainerLimitationMemory);
+                    (
+                        update(TaskState::Failed, reason),
+                        "CE-OOM",
+                        out_of_memory(service, oom),
+                    )
+                }
+                _ => (update(TaskState::Failed, None), "CE-EXIT", failed(service)),
+            }
+        }
+        EndCause::LaunchFailed(error) => {
+            data.service = error.service().map(str::to_owned);
+            let reason = if error.is_users() {
+                Reason::TaskInvalid
+            } else {
+                Reason::ContainerLaunchFailed
+            };
+            (
+                update(TaskState::Failed, Some(reason)),
+                error.code(),
+                with_causes(error),
+            )
+        }
+        EndCause::Stopped(reason) => (
+            update(TaskState::Killed, None),
+            "CE-KILLED",
+            stopped(*reason, end),
+        ),
+        EndCause::SandboxDied => (
+            update(TaskState::Failed, None),
+            "CE-INFRA",
+            "the pod's pause container was killed from outside, and every service with it"
+                .to_owned(),
+        ),
+        EndCause::RuntimeLost => (
+            update(TaskState::Failed, None),
+            "CE-RUNTIME",
+            "containerd has not answered for two minutes; the pod was killed by its cgroup"
+                .to_owned(),
+        ),
+    };
+    finish(update, code, &text, data)
+}
+
+fn finish(update: StatusUpdate, code: &str, text: &str, mut data: Data) -> StatusUpdate {
+    let message = cut(&escape(&format!("{code}: {text}")), MESSAGE_MAX);
+    code.clone_into(&mut data.code);
+    data.message.clone_from(&message);
+    StatusUpdate {
+        message: Some(message),
+        data: Some(data.encode().into()),
+        ..update
+    }
+}
+
+fn finished(end: &PodEnd) -> String {
+    let exited = |service: &&ServiceEnd| matches!(service.state, ServiceState::Exited(exit) if exit.is_success());
+    match end.services.iter().filter(exited).count() {
+        1 if end.services.len() == 1 => {
+            format!("service \"{}\" exited with 0", end.services[0].service)
+        }
+        all if all == end.services.len() => format!("all {all} services exited with 0"),
+        _ => "the main service exited with 0".to_owned(),
+    }
+}
+
+fn failed(service: &ServiceEnd) -> String {
+    let how = match service.state {
+        ServiceState::Exited(exit) => exit.status.to_string(),
+        _ => "it never ran".to_owned(),
+    };
+    format!(
+        "service \"{}\" failed: {how}; logs={LOGS}{}",
+        service.service,
+        last_lines(service)
+    )
+}
+
+fn out_of_memory(service: &ServiceEnd, oom: OutOfMemory) -> String {
+    let limit = match oom.limit {
+        Some(limit) => format!("its limit is {limit}"),
+        None => "it has no limit of its own, so it was the task's".to_owned(),
+    };
+    let peak = oom
+        .peak
+        .map(|peak| format!(", its peak was {peak}"))
+        .unwrap_or_default();
+    format!(
+        "service \"{}\" ran out of memory: oom=yes; {limit}{peak}{}",
+        service.service,
+        last_lines(service)
+    )
+}
+
+fn stopped(reason: StopReason, end: &PodEnd) -> String {
+    let who = match reason {
+        StopReason::Kill => "killed by the framework",
+        StopReason::Shutdown => "the agent shut the executor down",
+        StopReason::AgentLost => "the agent is gone, and the framework does not wait for it",
+        StopReason::Signal => "the executor was told to end by a signal",
+    };
+    let forced: Vec<&str> = end
+        .services
+        .iter()
+        .filter(|it| it.forced)
+        .map(|it| it.service.as_str())
+        .collect();
+    match forced.as_slice() {
+        [] => who.to_owned(),
+        forced => format!(
+            "{who}; outlived the grace period and needed SIGKILL: {}",
+            forced.join(", ")
+        ),
+    }
+}
+
+fn last_lines(service: &ServiceEnd) -> String {
+    match service.tail.as_slice() {
+        [] => String::new(),
+        tail => format!("; last lines: {}", tail.join(" | ")),
+    }
+}
+
+/// An error and what caused it, each once: sources often repeat what is said above them.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            write!(text, ": {cause_text}").expect("a string takes all that is written");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// No control character, and none that turns the direction of text, reaches a log or a terminal.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        let steers = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match c {
+            '\n' | '\t' => escaped.push(' '),
+            _ if steers => escaped.extend(c.escape_unicode()),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn cut(text: &str, max: usize) -> String {
+    const ELLIPSIS: &str = "…";
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut end = max - ELLIPSIS.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ELLIPSIS}", &text[..end])
+}
+
+/// `TaskStatus.data`, schema 1.
+#[derive(Debug, Serialize)]
+struct Data {
+    schema: u32,
+    code: String,
+    message: String,
+    /// The service that is to blame, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ProblemData>,
+    services: Vec<ServiceData>,
+}
+
+/// One thing that is wrong with a file.
+#[derive(Debug, Serialize)]
+struct ProblemData {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceData {
+    service: String,
+    image: String,
+    /// `not-started`, `killed` or `exited`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oom: Option<OomData>,
+    /// It outlived its grace period.
+    forced: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    last_lines: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct OomData {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_bytes: Option<u64>,
+}
+
+impl Data {
+    fn new(code: &str) -> Self {
+        Self {
+            schema: 1,
+            code: code.to_owned(),
+            message: String::new(),
+            service: None,
+            errors: Vec::new(),
+            services: Vec::new(),
+        }
+    }
+
+    /// What is too long for a status loses its details, the rows of services last.
+    fn encode(mut self) -> Vec<u8> {
+        let encode = |data: &Self| {
+            serde_json::to_vec(data).expect("texts and numbers can be written as JSON")
+        };
+        let mut bytes = encode(&self);
+        if bytes.len() > DATA_MAX {
+            self.services
+                .iter_mut()
+                .for_each(|service| service.last_lines.clear());
+            self.errors.truncate(10);
+            bytes = encode(&self);
+        }
+        while bytes.len() > DATA_MAX && !(self.services.is_empty() && self.errors.is_empty()) {
+            self.services.truncate(self.services.len() / 2);
+            self.errors.truncate(self.errors.len() / 2);
+            bytes = encode(&self);
+        }
+        bytes
+    }
+}
+
+impl ServiceData {
+    fn of(end: &ServiceEnd) -> Self {
+        let exit = match end.state {
+            ServiceState::Exited(exit) => Some(exit),
+            _ => None,
+        };
+        let status = exit.map(|exit| exit.status);
+        Self {
+            service: end.service.clone(),
+            image: end.image.clone(),
+            state: match end.state {
+                ServiceState::NotStarted => "not-started",
+                ServiceState::Running => "killed",
+                ServiceState::Exited(_) => "exited",
+            },
+            exit_code: status.and_then(|status| match status {
+                ExitStatus::Code(code) => Some(code),
+                ExitStatus::Signal(_) => None,
+            }),
+            signal: status.and_then(|status| match status {
+                ExitStatus::Code(_) => None,
+                ExitStatus::Signal(signal) => Some(signal.to_string()),
+            }),
+            oom: exit.and_then(|exit| exit.oom).map(|oom| OomData {
+                limit_bytes: oom.limit.map(|limit| limit.0),
+                peak_bytes: oom.peak.map(|peak| peak.0),
+            }),
+            forced: end.forced,
+            last_lines: end.tail.clone(),
+        }
+    }
+}
+
+fn problems(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<ProblemData> {
+    let problem = |diagnostic: &Diagnostic| {
+        let place = diagnostic
+            .labels
+            .first()
+            .and_then(|label| sources.place(label.span));
+        ProblemData {
+            message: diagnostic.message.clone(),
+            file: place.map(|place| place.file.display().to_string()),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            help: diagnostic.help.clone(),
+        }
+    };
+    diagnostics.iter().map(problem).collect()
+}
+
+impl ProblemData {
+    /// `compose.yaml:3:5: message; help`.
+    fn line(&self) -> String {
+        let place = match (&self.file, self.line, self.column) {
+            (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}: "),
+            _ => String::new(),
+        };
+        let help = self
+            .help
+            .as_ref()
+            .map(|help| format!("; {help}"))
+            .unwrap_or_default();
+        format!("{place}{}{help}", self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::model::ByteSize;
+
+    fn service(state: ServiceState, tail: &[&str]) -> ServiceEnd {
+        ServiceEnd {
+            service: "web".to_owned(),
+            image: "app:1".to_owned(),
+            state,
+            forced: false,
+            tail: tail.iter().map(|line| (*line).to_owned()).collect(),
+        }
+    }
+
+    fn exited(status: ExitStatus, oom: Option<OutOfMemory>) -> ServiceState {
+        ServiceState::Exited(Exit { status, oom })
+    }
+
+    fn update(cause: EndCause, services: Vec<ServiceEnd>) -> StatusUpdate {
+        ended(&TaskId::from("t"), &PodEnd { cause, services })
+    }
+
+    #[test]
+    fn a_failure_names_service_exit_code_and_last_lines() {
+        let web = service(
+            exited(ExitStatus::Code(3), None),
+            &["starting", "no such table: users"],
+        );
+        let update = update(EndCause::ServiceFailed(0), vec![web]);
+        assert_eq!(update.state, TaskState::Failed);
+        insta::assert_snapshot!(update.message.unwrap(), @r#"CE-EXIT: service "web" failed: exit=3; logs=stdout and stderr; last lines: starting | no such table: users"#);
+        let data: serde_json::Value = serde_json::from_slice(&update.data.unwrap()).unwrap();
+        assert_eq!(data["schema"], 1);
+        assert_eq!(data["service"], "web");
+        assert_eq!(data["services"][0]["exit_code"], 3);
+    }
+
+    #[test]
+    fn want_of_memory_is_told_with_its_limit() {
+        let oom = OutOfMemory {
+            limit: Some(ByteSize(64 << 20)),
+            peak: Some(ByteSize(64 << 20)),
+        };
+        let web = service(exited(ExitStatus::of_containerd(137), Some(oom)), &[]);
+        let update = update(EndCause::ServiceFailed(0), vec![web]);
+        assert_eq!(update.reason, Some(Reason::ContainerLimitationMemory));
+        insta::assert_snapshot!(update.message.unwrap(), @r#"CE-OOM: service "web" ran out of memory: oom=yes; its limit is 64MiB, its peak was 64MiB"#);
+    }
+
+    #[test]
+    fn a_kill_tells_who_needed_force() {
+        let mut web = service(exited(ExitStatus::of_containerd(137), None), &[]);
+        web.forced = true;
+        let update = update(EndCause::Stopped(StopReason::Kill), vec![web]);
+        assert_eq!(update.state, TaskState::Killed);
+        insta::assert_snapshot!(update.message.unwrap(), @"CE-KILLED: killed by the framework; outlived the grace period and needed SIGKILL: web");
+    }
+
+    #[test]
+    fn what_a_container_wrote_can_neither_steer_a_terminal_nor_flood_a_status() {
+        let line = format!("\x1b]52;c;evil\x07\r\u{202e}{}", "x".repeat(5000));
+        let web = service(exited(ExitStatus::Code(1), None), &[&line]);
+        let update = update(EndCause::ServiceFailed(0), vec![web]);
+        let message = update.message.unwrap();
+        assert!(message.len() <= MESSAGE_MAX);
+        assert!(
+            message.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+            "{message}"
+        );
+        assert!(update.data.unwrap().len() <= DATA_MAX);
+    }
+
+    #[test]
+    fn many_services_fit_into_the_data() {
+        let web = service(exited(ExitStatus::Code(0), None), &["0123456789abcdef"; 10]);
+        let update = update(EndCause::Finished, vec![web; 500]);
+        assert!(update.data.unwrap().len() <= DATA_MAX);
+    }
+}

@@ -1,0 +1,232 @@
+//! From a task to a pod that can be launched: everything that is decided before the first effect.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tracing::warn;
+
+use super::config::{Config, NetworkMode};
+use super::description::Description;
+use super::refusal::Refusal;
+use super::sandbox::{OWN_FOLDER, Sandbox};
+use super::sandbox_files::SandboxFiles;
+use crate::compose::diagnostic::Diagnostic;
+use crate::compose::source::SourceMap;
+use crate::compose::{self, Discovery, LoadOptions, Loaded};
+use crate::journal::{Folders, MesosRecord, Owner};
+use crate::mesos::{ExecutorEnv, Task};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
+use crate::pod::names::{CgroupPath, PodId};
+use crate::pod::plan::NetworkPlan;
+use crate::pod::planner;
+use crate::supervisor::host::{Host, HostError, HostOptions};
+use crate::supervisor::logs::Prefix;
+use crate::supervisor::pod::PodRequest;
+use crate::supervisor::user_files::UserFiles;
+
+/// What all tasks of one executor share.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub env: ExecutorEnv,
+    pub sandbox: Sandbox,
+    pub config: Config,
+    pub folders: Folders,
+    /// containerd's socket, where a flag names another than the configuration.
+    pub containerd: Option<PathBuf>,
+    /// Compose files that the command line names.
+    pub files: Vec<PathBuf>,
+    /// The executor's own environment, less its token.
+    pub environment: BTreeMap<String, String>,
+    host: OnceCell<Arc<Host>>,
+}
+
+impl Ground {
+    pub(super) fn new(
+        env: ExecutorEnv,
+        sandbox: Sandbox,
+        config: Config,
+        options: &super::ExecutorOptions,
+        environment: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            env,
+            sandbox,
+            config,
+            folders: options.folders.clone(),
+            containerd: options.containerd.clone(),
+            files: options.files.clone(),
+            environment,
+            host: OnceCell::new(),
+        }
+    }
+
+    /// Connects to containerd with the first task, and not before: an executor that can't must
+    /// still tell so.
+    pub(super) async fn host(&self) -> Result<Arc<Host>, HostError> {
+        let open = async || {
+            let config = &self.config.containerd;
+            let options = HostOptions {
+                containerd: self
+                    .containerd
+                    .clone()
+                    .unwrap_or_else(|| config.address.clone()),
+                runtime: config.runtime,
+                snapshotter: config.snapshotter.clone(),
+                folders: self.folders.clone(),
+            };
+            Host::open(options).await.map(Arc::new)
+        };
+        self.host.get_or_try_init(open).await.cloned()
+    }
+
+    /// The host, once a task has been prepared on it.
+    pub(super) fn known_host(&self) -> Option<Arc<Host>> {
+        self.host.get().cloned()
+    }
+
+    /// The host, if there was a task that wanted it.
+    pub(super) fn into_host(self) -> Option<Arc<Host>> {
+        self.host.into_inner()
+    }
+}
+
+/// Reads the task's Compose file and plans its pod, the executor's pod number `ordinal`.
+pub(super) async fn prepare(
+    ground: &Ground,
+    task: &Task,
+    ordinal: u32,
+) -> Result<PodRequest, Refusal> {
+    ground.sandbox.check_own_folder()?;
+    let description = Description::of(task, &ground.files, &ground.environment)?;
+    let loaded = load(ground, &description)?;
+    tell(&loaded.warnings, &loaded.sources);
+    let host = ground.host().await?;
+    let container = ground
+        .sandbox
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let id = PodId::of_executor(
+        ground.env.framework_id.as_str(),
+        ground.env.executor_id.as_str(),
+        &container,
+        ordinal,
+    );
+    let base = host.cgroup_base().ok_or(Refusal::Cgroup { source: None })?;
+    let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
+        source: Some(source),
+    })?;
+    let network = network(ground, &host, &id);
+    let context = PodContext {
+        task: task.id.to_string(),
+        cgroup_base,
+        ports: match &network {
+            NetworkPlan::Own { .. } => PortsRule::Refused,
+            NetworkPlan::Executor { .. } => PortsRule::Reachable,
+            NetworkPlan::Host => PortsRule::Offered(task.resources.ports.clone()),
+        },
+        network,
+        run_dir: ground.folders.pod_state(&id),
+        binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
+        volumes: VolumesRule::Sandbox(ground.sandbox.path().join(OWN_FOLDER).join("volumes")),
+        environment: description.for_containers,
+        archives: description
+            .archives
+            .iter()
+            .map(|path| ground.sandbox.path().join(path))
+            .collect(),
+        id: id.clone(),
+    };
+    let Loaded {
+        project, sources, ..
+    } = loaded;
+    let planned = match planner::plan(&project, &context) {
+        Ok(planned) => planned,
+        Err(diagnostics) => {
+            return Err(Refusal::Files {
+                diagnostics,
+                sources,
+            });
+        }
+    };
+    tell(&planned.warnings, &sources);
+    let prefix = if planned.plan.containers.len() == 1 {
+        Prefix::None
+    } else {
+        Prefix::Plain
+    };
+    Ok(PodRequest {
+        plan: planned.plan,
+        main: PodRequest::main_of(&project),
+        owner: Owner {
+            mesos: Some(MesosRecord {
+                framework: ground.env.framework_id.to_string(),
+                executor: ground.env.executor_id.to_string(),
+                container: container.into_owned(),
+            }),
+            sandbox: ground.sandbox.path().to_owned(),
+            base_is_ours: true,
+            base_others: host.cgroups().owned_by_launcher(base),
+        },
+        user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
+        prefix,
+    })
+}
+
+fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
+    let sandbox = ground.sandbox.path().to_owned();
+    let options = LoadOptions {
+        files: description
+            .files
+            .iter()
+            .map(|file| sandbox.join(file))
+            .collect(),
+        discovery: Discovery::Folder,
+        working_dir: sandbox,
+        project_name: description.project.clone(),
+        profiles: description.profiles.clone(),
+        environment: description.environment.clone(),
+        ..LoadOptions::default()
+    };
+    let files = SandboxFiles::new(ground.sandbox.folder()?);
+    let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
+        diagnostics: error.diagnostics,
+        sources: error.sources,
+    })?;
+    let found = compose::engine_checks(&loaded.project);
+    let is_error = |it: &Diagnostic| it.severity == compose::diagnostic::Severity::Error;
+    if found.iter().any(is_error) {
+        let diagnostics = found.into_iter().filter(is_error).collect();
+        return Err(Refusal::Files {
+            diagnostics,
+            sources: loaded.sources,
+        });
+    }
+    tell(&found, &loaded.sources);
+    Ok(loaded)
+}
+
+/// The namespace that Mesos gave the executor where it did, else one for the pod.
+fn network(ground: &Ground, host: &Host, id: &PodId) -> NetworkPlan {
+    if ground.config.network.mode == NetworkMode::Host {
+        return NetworkPlan::Host;
+    }
+    if host.has_own_network() {
+        let netns = Path::new("/proc")
+            .join(std::process::id().to_string())
+            .join("ns/net");
+        return NetworkPlan::Executor { netns };
+    }
+    NetworkPlan::Own {
+        netns: ground.folders.netns(id),
+    }
+}
+
+fn tell(warnings: &[Diagnostic], sources: &SourceMap) {
+    for warning in warnings {
+        warn!("{}", warning.one_line(sources));
+    }
+}

@@ -1,0 +1,139 @@
+//! The images of a pod: found by their names, in its own archives first, and unpacked.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::launch::LaunchError;
+use super::user_files::UserFiles;
+use crate::containerd::{Client, LeaseId};
+use crate::image::{
+    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageRef, ImageStore, Importer,
+    Limits, Platform, Source, Unpacker,
+};
+use crate::oci::ImageDefaults;
+use crate::pod::plan::{ContainerPlan, PodPlan, Signal};
+use crate::sys::beneath::Kind;
+
+/// One container's image, ready to be the parent of its root.
+#[derive(Clone, Debug)]
+pub(super) struct PodImage {
+    /// As containerd's lists show it.
+    pub(super) name: String,
+    pub(super) chain_id: ChainId,
+    pub(super) defaults: ImageDefaults,
+    pub(super) stop_signal: Option<Signal>,
+}
+
+/// The image of each container, in the plan's order. All that is made is held by the lease.
+pub(super) async fn of_pod(
+    client: &Client,
+    lease: &LeaseId,
+    snapshotter: &str,
+    plan: &PodPlan,
+    files: &UserFiles,
+) -> Result<Vec<PodImage>, LaunchError> {
+    let mut wanted = Vec::with_capacity(plan.containers.len());
+    for container in &plan.containers {
+        wanted.push(container.image.parse::<ImageRef>().map_err(|source| {
+            LaunchError::ImageName {
+                service: container.service.value.clone(),
+                span: container.image.span,
+                source,
+            }
+        })?);
+    }
+    let mut archives = Vec::with_capacity(plan.archives.len());
+    for path in &plan.archives {
+        archives.push(open(path, files).await?);
+    }
+    let store = ImageStore::new(client, lease, Platform::host());
+    let found = store
+        .resolve(&wanted, &archives)
+        .await
+        .map_err(|source| blame(plan, &wanted, source))?;
+
+    let unpacker = Unpacker::with_snapshotter(client, lease, snapshotter.to_owned());
+    let mut unpacked: HashMap<Digest, PodImage> = HashMap::new();
+    let mut images = Vec::with_capacity(found.len());
+    for ((container, name), FoundImage { manifest, .. }) in
+        plan.containers.iter().zip(&wanted).zip(found)
+    {
+        if !unpacked.contains_key(&manifest) {
+            let image = unpacker
+                .unpack(manifest)
+                .await
+                .map_err(|source| of_service(container, source))?;
+            let known = PodImage {
+                name: name.stored_name(),
+                chain_id: image.chain_id,
+                stop_signal: image.config.stop_signal.as_deref().and_then(Signal::parse),
+                defaults: defaults(image.config),
+            };
+            unpacked.insert(manifest, known);
+        }
+        let image = &unpacked[&manifest];
+        images.push(PodImage {
+            name: name.stored_name(),
+            ..image.clone()
+        });
+    }
+    Ok(images)
+}
+
+/// Throws away what an import that was given up had begun to write.
+pub(super) async fn abort_imports(client: &Client, lease: &LeaseId) -> Result<(), ImageError> {
+    Importer::new(client, lease, Platform::host())
+        .abort_ingests()
+        .await
+}
+
+async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
+    let failed = |source| LaunchError::OpenArchive {
+        path: path.to_owned(),
+        source,
+    };
+    let source = match files.entry(path, false).map_err(failed)?.kind() {
+        Kind::Folder => {
+            let folder = files.folder(path).map_err(failed)?;
+            Source::Folder(Box::new(
+                move |name: &str| Ok(folder.file(Path::new(name))?),
+            ))
+        }
+        _ => Source::Tar(files.file(path).map_err(failed)?),
+    };
+    Archive::read(&path.display().to_string(), source, Limits::default())
+        .await
+        .map_err(|source| LaunchError::Images { source })
+}
+
+/// An error about a name is about the service that names it.
+fn blame(plan: &PodPlan, wanted: &[ImageRef], error: ImageError) -> LaunchError {
+    let named = match &error {
+        ImageError::NotFound { wanted, .. } => Some(wanted),
+        ImageError::WrongPlatform { image, .. } => Some(image),
+        _ => None,
+    };
+    let service = named.and_then(|named| wanted.iter().position(|name| name.familiar() == *named));
+    match service {
+        Some(service) => of_service(&plan.containers[service], error),
+        None => LaunchError::Images { source: error },
+    }
+}
+
+fn of_service(container: &ContainerPlan, source: ImageError) -> LaunchError {
+    LaunchError::Image {
+        service: container.service.value.clone(),
+        span: container.image.span,
+        source,
+    }
+}
+
+fn defaults(config: ImageConfig) -> ImageDefaults {
+    ImageDefaults {
+        entrypoint: config.entrypoint,
+        cmd: config.cmd,
+        env: config.env,
+        user: config.user,
+        working_dir: config.working_dir,
+    }
+}

@@ -1,0 +1,272 @@
+//! What the containers of a pod share: cgroups, a network namespace, /dev/shm, the files of names,
+//! and the pause container that owns the rest of the namespaces.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use super::container::{self, NewContainer, Running};
+use super::host::Host;
+use super::launch::LaunchError;
+use super::report::ServiceState;
+use super::runtime::{Candidates, OciRuntime};
+use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
+use crate::journal::{Journal, Step};
+use crate::network::{self, PodNetwork, files};
+use crate::oci;
+use crate::pod::plan::{NetworkPlan, PodPlan, Signal};
+use crate::sys::mount;
+
+/// The permissions of a directory that everybody may write to, as /dev/shm is.
+const SHM_MODE: u32 = 0o1777;
+/// How long a pause container that failed to start may take to go.
+const GONE: Duration = Duration::from_secs(10);
+
+/// Folders of one pod in `--state`.
+#[derive(Clone, Debug)]
+pub(super) struct RunDir(pub(super) PathBuf);
+
+impl RunDir {
+    pub(super) fn shm(&self) -> PathBuf {
+        self.0.join("shm")
+    }
+
+    /// FIFOs of one service, by its place in the plan.
+    pub(super) fn io(&self, service: usize) -> PathBuf {
+        self.0.join("io").join(service.to_string())
+    }
+
+    /// Its hosts file and the like.
+    pub(super) fn files(&self, service: usize) -> PathBuf {
+        self.0.join("files").join(service.to_string())
+    }
+
+    /// Where user's files are pinned.
+    pub(super) fn binds(&self) -> PathBuf {
+        self.0.join("binds")
+    }
+
+    /// Where an image is looked into: seen by nobody.
+    pub(super) fn look(&self) -> PathBuf {
+        self.0.join("look")
+    }
+}
+
+/// Cgroups, network, shm and folders; everything that needs no containerd.
+pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<RunDir, LaunchError> {
+    let sandbox = &plan.sandbox;
+    let run = RunDir(host.folders.pod_state(&plan.id));
+    journal.intent(&Step::Folder {
+        path: run.0.clone(),
+    })?;
+    for folder in [run.shm(), run.binds(), run.look()] {
+        make_folder(&folder)?;
+    }
+    for service in 0..plan.containers.len() {
+        make_folder(&run.io(service))?;
+        make_folder(&run.files(service))?;
+    }
+
+    journal.intent(&Step::Cgroup)?;
+    let shim = sandbox.cgroup.shim();
+    host.cgroups.create_pod(
+        sandbox.cgroup.as_str(),
+        &[shim.as_str()],
+        Some(sandbox.pids_limit),
+    )?;
+
+    if let NetworkPlan::Own { netns } = &sandbox.network {
+        journal.intent(&Step::Netns {
+            path: netns.clone(),
+        })?;
+    }
+    PodNetwork::set_up(&sandbox.network)?;
+    journal.intent(&Step::Mount { path: run.shm() })?;
+    mount::tmpfs(&run.shm(), sandbox.shm_size.0, SHM_MODE)?;
+
+    let resolv_conf = files::resolv_conf(&network::host_resolv_conf(), &sandbox.network);
+    for (service, container) in plan.containers.iter().enumerate() {
+        let folder = run.files(service);
+        write(&folder.join("hosts"), &files::hosts(&container.hosts))?;
+        write(
+            &folder.join("hostname"),
+            &files::hostname(&container.hostname),
+        )?;
+        write(&folder.join("resolv.conf"), &resolv_conf)?;
+    }
+    Ok(run)
+}
+
+/// Makes and starts the pause container, and tells which runtime the pod's containers run with.
+pub(super) async fn start_pause(
+    host: &Host,
+    plan: &PodPlan,
+    journal: &Journal,
+    labels: &Labels,
+) -> Result<(Running, Runtime), LaunchError> {
+    let id = plan.sandbox.id.to_string();
+    journal.intent(&Step::Container { id: id.clone() })?;
+    if host.client.server().has_sandboxes() {
+        journal.intent(&Step::Sandbox { id: id.clone() })?;
+        host.client
+            .sandboxes()
+            .create(&id, &runtime(plan, OciRuntime::Runc), labels.clone())
+            .await
+            .map_err(LaunchError::Sandbox)?;
+    }
+    let (first, second) = match host.candidates() {
+        Candidates::One(one) => (one, None),
+        Candidates::CrunElseRunc => (OciRuntime::Crun, Some(OciRuntime::Runc)),
+    };
+    let made = create_pause(host, plan, labels, first).await;
+    let (pause, runtime) = match (made, second) {
+        (Ok(pause), None) => (pause, first),
+        (Ok(pause), Some(_)) => {
+            remember(host, first);
+            (pause, first)
+        }
+        (Err(error), None) => return Err(LaunchError::Sandbox(error)),
+        (Err(error), Some(second)) => {
+            debug!(%error, "crun does not work on this host; trying runc");
+            remove_failed(host, &id).await;
+            let pause = create_pause(host, plan, labels, second)
+                .await
+                .map_err(LaunchError::Sandbox)?;
+            remember(host, second);
+            (pause, second)
+        }
+    };
+    host.cgroups
+        .verify(pause.pid, plan.sandbox.cgroup.pause().as_str())?;
+    let mut pause = pause;
+    pause
+        .start(&host.client)
+        .await
+        .map_err(LaunchError::Sandbox)?;
+    Ok((pause, self::runtime(plan, runtime)))
+}
+
+/// The shim, which runs in the pod's own cgroup, and the program it runs containers with.
+fn runtime(plan: &PodPlan, program: OciRuntime) -> Runtime {
+    let options = RuntimeOptions {
+        binary_name: program.binary().to_owned(),
+        shim_cgroup: plan.sandbox.cgroup.shim().to_string(),
+        ..RuntimeOptions::default()
+    };
+    Runtime {
+        options,
+        ..Runtime::default()
+    }
+}
+
+async fn create_pause(
+    host: &Host,
+    plan: &PodPlan,
+    labels: &Labels,
+    program: OciRuntime,
+) -> Result<Running, crate::containerd::RpcError> {
+    let id = plan.sandbox.id.to_string();
+    let spec = oci::pause_spec(&host.base, &host.facts, &plan.sandbox, &host.pause_root);
+    let new = NewContainer {
+        id: id.clone(),
+        image: String::new(),
+        labels: labels.clone(),
+        runtime: runtime(plan, program),
+        spec: oci::to_json(&spec).to_string().into_bytes(),
+        root: None,
+        sandbox: None,
+        stdout: None,
+        stderr: None,
+        terminal: false,
+    };
+    let pid = container::create(&host.client, new).await?;
+    Ok(Running {
+        id,
+        pid,
+        state: ServiceState::NotStarted,
+        stop_signal: Signal::KILL,
+        forced: false,
+    })
+}
+
+/// What a failed try leaves: the container object, perhaps a task.
+async fn remove_failed(host: &Host, id: &str) {
+    let tasks = host.client.tasks();
+    let _ = tasks
+        .kill(Process::init(id), Signal::KILL.0.unsigned_abs())
+        .await;
+    let _ = tasks.wait(Process::init(id), GONE).await;
+    for result in [
+        tasks.delete(Process::init(id)).await.map(drop),
+        host.client.containers().delete(id).await,
+    ] {
+        if let Err(error) = result {
+            warn!(%error, "the probe's container can't be removed");
+        }
+    }
+}
+
+/// An answer that can't be kept costs the next pod a probe.
+fn remember(host: &Host, runtime: OciRuntime) {
+    if let Err(error) = host.memo.remember(runtime) {
+        warn!(%error, "the runtime's probe can't be remembered");
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), LaunchError> {
+    std::fs::create_dir_all(path).map_err(|source| LaunchError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LaunchError> {
+    std::fs::write(path, text).map_err(|source| LaunchError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Pins the user's files that containers bind, so that what is put in their place later changes
+/// nothing; and makes the folders of named volumes.
+pub(super) fn pin(
+    plan: &PodPlan,
+    files: &super::user_files::UserFiles,
+    journal: &Journal,
+) -> Result<(), LaunchError> {
+    use crate::pod::plan::MountSource;
+    for volume in &plan.volumes {
+        files
+            .make_folder(&volume.path)
+            .map_err(|source| LaunchError::Volume {
+                name: volume.name.clone(),
+                source,
+            })?;
+    }
+    for container in &plan.containers {
+        for planned in &container.mounts {
+            let MountSource::Bind {
+                path,
+                create,
+                pinned,
+            } = &planned.source
+            else {
+                continue;
+            };
+            let service = || container.service.value.clone();
+            let entry = files
+                .entry(path, *create)
+                .map_err(|source| LaunchError::Bind {
+                    service: service(),
+                    span: planned.target.span,
+                    source,
+                })?;
+            journal.intent(&Step::Mount {
+                path: pinned.clone(),
+            })?;
+            mount::pin(&entry, pinned)?;
+        }
+    }
+    Ok(())
+}

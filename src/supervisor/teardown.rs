@@ -1,0 +1,146 @@
+//! Everything that was made for a pod, taken away in reverse. It never stops at the first error:
+//! what could not be taken away is told, and the record stays for `cleanup`.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::task::spawn_blocking;
+use tracing::{info, warn};
+
+use super::images;
+use super::pod::PodRun;
+use crate::containerd::{LeaseId, Process};
+use crate::sys::{cgroup, mount, netns, tree};
+
+/// How long the kernel may take to let the last processes go.
+const CGROUPS: Duration = Duration::from_secs(10);
+
+/// Errors on the way down.
+#[derive(Debug, Default)]
+struct Failures(usize);
+
+impl Failures {
+    fn note<T, E: Display>(&mut self, what: &str, result: Result<T, E>) {
+        if let Err(error) = result {
+            warn!("{what}: {error}");
+            self.0 += 1;
+        }
+    }
+}
+
+impl PodRun {
+    /// Kills what is in the cgroups of pause and the services. The shim's is spared: containerd
+    /// still talks to it.
+    pub(super) async fn kill_cgroups(&self) -> Result<(), cgroup::Error> {
+        let pause = self.plan.sandbox.cgroup.pause();
+        let services = self
+            .plan
+            .containers
+            .iter()
+            .map(|container| container.cgroup.clone());
+        let paths: Vec<_> = services.chain([pause]).collect();
+        let cgroups = self.host.cgroups.clone();
+        blocking(move || {
+            paths
+                .iter()
+                .try_for_each(|path| cgroups.kill(path.as_str(), CGROUPS))
+        })
+        .await
+    }
+
+    /// True when nothing is left.
+    pub(super) async fn tear_down(self) -> bool {
+        let mut failures = Failures::default();
+        self.delete_objects(&mut failures).await;
+        let Self {
+            host,
+            plan,
+            journal,
+            logs,
+            ..
+        } = self;
+        if !logs.close().await {
+            warn!("the last lines of the containers could not be written in time");
+        }
+
+        let run = host.folders.pod_state(&plan.id);
+        failures.note(
+            "the pod's network namespace",
+            netns::remove(&host.folders.netns(&plan.id)),
+        );
+        failures.note("the pod's mounts", mount::unmount_all(&run));
+        failures.note("the pod's folder", tree::remove(&run));
+
+        let cgroups = host.cgroups.clone();
+        let record = journal.record().cgroup.clone();
+        let removed = blocking(move || {
+            cgroups.remove(&record.pod, CGROUPS)?;
+            match &record.base {
+                Some(base) => cgroups.remove_base(base, &record.others),
+                None => Ok(()),
+            }
+        });
+        failures.note("the pod's cgroups", removed.await);
+
+        if failures.0 > 0 {
+            return false;
+        }
+        failures.note("the pod's record", journal.finish());
+        info!(pod = %plan.id, "nothing of the pod is left");
+        failures.0 == 0
+    }
+
+    /// Tasks before containers before snapshots; the shim ends with the last task, pause's.
+    async fn delete_objects(&self, failures: &mut Failures) {
+        let client = &self.host.client;
+        let snapshots = client.snapshots(&self.host.snapshotter);
+        let services = self
+            .plan
+            .containers
+            .iter()
+            .map(|container| container.id.as_str());
+        let delete = async |id: &str| {
+            let task = client.tasks().delete(Process::init(id)).await.map(drop);
+            let container = client.containers().delete(id).await;
+            let snapshot = snapshots.remove(id).await;
+            [task, container, snapshot]
+        };
+        for results in join_all(services.map(delete)).await {
+            for result in results {
+                failures.note("a service's container", result);
+            }
+        }
+        let pause = self.plan.sandbox.id.as_str();
+        failures.note(
+            "the pause container's task",
+            client.tasks().delete(Process::init(pause)).await,
+        );
+        failures.note(
+            "the pause container",
+            client.containers().delete(pause).await,
+        );
+        if client.server().has_sandboxes() {
+            failures.note("the pod's sandbox", client.sandboxes().delete(pause).await);
+        }
+        let lease: Result<LeaseId, _> = self.journal.record().containerd.lease.parse();
+        match lease {
+            Ok(lease) => {
+                failures.note(
+                    "the pod's half-written blobs",
+                    images::abort_imports(client, &lease).await,
+                );
+                failures.note("the pod's lease", client.leases().delete(&lease).await);
+            }
+            Err(error) => failures.note::<(), _>("the pod's lease", Err(error)),
+        }
+    }
+}
+
+/// Work that waits for the kernel, where nothing else waits for it.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
