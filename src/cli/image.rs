@@ -15,7 +15,7 @@ use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use crate::containerd::{Client, Labels, LeaseId, Namespace};
 use crate::executor::config::Config;
-use crate::image::{Archive, ImageRef, ImageStore, Limits, Platform, Source};
+use crate::image::{Archive, ImageRef, ImageStore, Limits, Platform, Source, Unpacker};
 use crate::supervisor::host::NAMESPACE;
 use crate::sys::beneath::Folder;
 
@@ -126,9 +126,9 @@ async fn load_one(
 ) -> Result<Vec<(String, String)>, CommandError> {
     let source = if path.is_dir() {
         let folder = Folder::open(path).map_err(CommandError::failed)?;
-        Source::Folder(Box::new(move |name: &str| {
-            folder.file(Path::new(name)).map_err(std::io::Error::other)
-        }))
+        Source::Folder(Box::new(
+            move |name: &str| Ok(folder.file(Path::new(name))?),
+        ))
     } else {
         let opened = File::open(path);
         Source::Tar(opened.map_err(|source| {
@@ -142,7 +142,11 @@ async fn load_one(
         .await
         .map_err(CommandError::failed)?;
     let store = ImageStore::new(client, lease, Platform::host());
-    let images = store.load(&archive).await.map_err(CommandError::failed)?;
+    let unpacker = Unpacker::new(client, lease).map_err(CommandError::failed)?;
+    let images = store
+        .load(&archive, &unpacker)
+        .await
+        .map_err(CommandError::failed)?;
     let mut named = Vec::new();
     for image in &images {
         if image.names.is_empty() {

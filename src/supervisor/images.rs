@@ -95,9 +95,9 @@ async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
     let source = match files.entry(path, false).map_err(failed)?.kind() {
         Kind::Folder => {
             let folder = files.folder(path).map_err(failed)?;
-            Source::Folder(Box::new(move |name: &str| {
-                folder.file(Path::new(name)).map_err(std::io::Error::other)
-            }))
+            Source::Folder(Box::new(
+                move |name: &str| Ok(folder.file(Path::new(name))?),
+            ))
         }
         _ => Source::Tar(files.file(path).map_err(failed)?),
     };
