@@ -41,6 +41,8 @@ mod schema;
 mod service_files;
 mod short_port;
 mod short_volume;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unique;
 mod words;
 mod yaml;

@@ -67,7 +67,7 @@ impl NormalForm {
             (Shape::List(list), Value::List(items)) => {
                 let items = items.iter().enumerate();
                 let items =
-                    items.filter_map(|(index, item)| self.value(list.item, item, path.item(index)));
+                    items.filter_map(|(index, item)| self.item(list.item, item, path.item(index)));
                 filled_list(items.collect()).and_then(with)
             }
             (Shape::Texts, Value::String(_)) => with(Value::List(vec![node.clone()])),
@@ -120,6 +120,21 @@ impl NormalForm {
         }
     }
 
+    /// An item of a list, which stays even if it is empty.
+    fn item(&mut self, shape: &Shape, node: &Node, path: Path<'_>) -> Option<Node> {
+        match shape.alternative(Types::of(&node.value)?)? {
+            Shape::Scalar(scalar) => {
+                let kept = Scalar {
+                    keep: true,
+                    ..*scalar
+                };
+                let value = self.scalar(kept, node, path)?;
+                Some(Node::new(value, node.span))
+            }
+            shape => self.value(shape, node, path),
+        }
+    }
+
     fn each(
         &mut self,
         map: &Map,
@@ -138,11 +153,6 @@ impl NormalForm {
     fn object(&mut self, object: &Object, map: &Map, span: Span, path: Path<'_>) -> Map {
         let mut out = Map::with_capacity(map.len());
         for (name, key_span, node) in map.iter() {
-            if DROPPED.contains(&name)
-                || matches!(path.parts(), ["networks", _, "ipam"] if name == "options")
-            {
-                continue;
-            }
             let value = match object.key(name) {
                 Some(key) => self
                     .value(key.shape, node, path.key(name))
@@ -150,14 +160,21 @@ impl NormalForm {
                 None if name.starts_with("x-") => Some(node.clone()),
                 None => None,
             };
-            if let Some(value) = value {
+            let dropped = DROPPED.contains(&name)
+                || matches!(path.parts(), ["networks", _, "ipam"] if name == "options");
+            if let Some(value) = value.filter(|_| !dropped) {
                 out.insert(name, key_span, value);
             }
         }
         for key in object.keys.iter().filter(|key| key.always) {
             if !out.contains(key.name) {
-                let value = self.value(key.shape, &Node::map(span), path.key(key.name));
-                out.insert_made(key.name, value.unwrap_or_else(|| Node::map(span)));
+                let value = match key.shape {
+                    Shape::Scalar(scalar) => Node::new(scalar.form.zero(), span),
+                    shape => self
+                        .value(shape, &Node::map(span), path.key(key.name))
+                        .unwrap_or_else(|| Node::map(span)),
+                };
+                out.insert_made(key.name, value);
             }
         }
         out
@@ -226,9 +243,13 @@ impl NormalForm {
                     None
                 }
             },
+            (Form::Mode, Value::Int(mode)) => {
+                let sign = if *mode < 0 { "-" } else { "" };
+                Some(Value::String(format!("0{sign}{:o}", mode.unsigned_abs())))
+            }
             (Form::Mode, value) => {
-                let mode = self.integer(value, span, path)?;
-                Some(Value::String(format!("0{mode:o}")))
+                self.fail(span, path, format!("{} is no file mode", value.kind()));
+                None
             }
             (Form::Count, Value::String(text)) if text.eq_ignore_ascii_case("all") => {
                 Some(Value::Int(-1))
@@ -421,6 +442,20 @@ impl NormalForm {
         }
         out.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
         out
+    }
+}
+
+impl Form {
+    /// What is written where nothing was given.
+    fn zero(self) -> Value {
+        match self {
+            Self::Flag => Value::Bool(false),
+            Self::Text | Self::Mode => Value::String(String::new()),
+            Self::Bytes => Value::String("0".to_owned()),
+            Self::Duration => Value::String("0s".to_owned()),
+            Self::Integer | Self::Unsigned | Self::Count | Self::Port => Value::Int(0),
+            Self::Float => Value::Float(0.0),
+        }
     }
 }
 

@@ -98,20 +98,13 @@ impl Importer {
     }
 
     fn variant<'a>(&self, image: &'a ArchivedImage) -> Result<&'a Variant, ImageError> {
-        let fitting = image
-            .variants
-            .iter()
-            .find(|variant| variant.platform == self.platform);
-        fitting.map(Arc::as_ref).ok_or_else(|| {
-            let mut present: Vec<_> = image.platforms().cloned().collect();
-            present.sort();
-            present.dedup();
-            ImageError::WrongPlatform {
+        image
+            .variant(&self.platform)
+            .ok_or_else(|| ImageError::WrongPlatform {
                 image: image.title(),
                 wanted: self.platform.clone(),
-                present,
-            }
-        })
+                present: image.platforms().cloned().collect(),
+            })
     }
 
     /// Streams the layers of some images from the archive into the store, each once, and gives
@@ -166,9 +159,9 @@ impl Importer {
                         writer.write(&data).await?;
                     }
                 }
-                Piece::End => {
+                Piece::End(digest) => {
                     if let Some((layer, writer)) = current.take() {
-                        let checked = writer.check();
+                        let checked = writer.check(digest);
                         let checked = checked.map_err(|source| in_archive(archive, source))?;
                         written.insert(layer.path.clone(), checked.commit().await?);
                     }

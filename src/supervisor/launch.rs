@@ -60,10 +60,10 @@ pub enum LaunchError {
     Image {
         service: String,
         span: Span,
-        source: ImageError,
+        source: Box<ImageError>,
     },
     #[error("the pod's images can't be used")]
-    Images { source: ImageError },
+    Images { source: Box<ImageError> },
     #[error("the archive {} can't be opened", path.display())]
     OpenArchive {
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum LaunchError {
         service: String,
         command: String,
         why: &'static str,
-        source: RpcError,
+        source: Box<RpcError>,
     },
     #[error("service \"{service}\" can't be created")]
     Create { service: String, source: RpcError },
@@ -343,7 +343,7 @@ impl PodRun {
                     });
                 }
                 Err(source) => {
-                    failure = failure.or(Some(create_error(&plan.service.value, source)))
+                    failure = failure.or(Some(create_error(&plan.service.value, source)));
                 }
             }
         }
@@ -445,7 +445,7 @@ fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcErro
         service: service.to_owned(),
         command,
         why,
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -46,7 +46,6 @@ fn service(path: &[&str]) -> Option<Cast> {
             "max_failure_ratio",
         ] => Cast::Float,
         ["init" | "oom_kill_disable" | "privileged" | "read_only" | "stdin_open" | "tty"]
-        | ["depends_on", _, "required" | "restart"]
         | ["healthcheck", "disable"]
         | ["volumes", "[]", "read_only"]
         | ["volumes", "[]", "volume", "nocopy"] => Cast::Boolean,

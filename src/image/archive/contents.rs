@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::error::ArchiveError;
 use super::limits::Limits;
 use super::tar::{self, MemberKind};
+use crate::image::digest::{Digest, Hasher};
 
 /// How much of a blob is handed on at once.
 const PIECE: usize = 1 << 20;
@@ -55,7 +56,8 @@ pub(in crate::image) enum Piece {
     /// The blob of this number in the list of wanted ones.
     Begin(usize),
     Data(Vec<u8>),
-    End,
+    /// With the digest of all its data.
+    End(Digest),
 }
 
 /// An archive that has been looked through once.
@@ -203,6 +205,7 @@ pub(super) fn pieces(
     // One byte more would show a file that has grown.
     let mut content = content.take(size.saturating_add(1));
     let mut found = 0;
+    let mut hasher = Hasher::default();
     loop {
         let mut piece = Vec::new();
         (&mut content).take(PIECE as u64).read_to_end(&mut piece)?;
@@ -210,6 +213,7 @@ pub(super) fn pieces(
             break;
         }
         found += piece.len() as u64;
+        hasher.update(&piece);
         if take(Piece::Data(piece)).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -224,7 +228,7 @@ pub(super) fn pieces(
             found,
         });
     }
-    Ok(take(Piece::End))
+    Ok(take(Piece::End(hasher.finish())))
 }
 
 /// A regular file of the folder, and its size.

@@ -146,10 +146,15 @@ impl ArchivedImage {
         self.variants.iter().map(|variant| &variant.platform)
     }
 
+    pub(super) fn variant(&self, platform: &Platform) -> Option<&Variant> {
+        let variants = self.variants.iter().map(Arc::as_ref);
+        variants.into_iter().find(|it| it.platform == *platform)
+    }
+
     /// How to speak of it.
     pub fn title(&self) -> String {
         if let Some(name) = self.names.first() {
-            return name.to_string();
+            return name.familiar();
         }
         let manifest = self.variants.iter().find_map(|it| it.manifest.as_ref());
         let digest = self.index.or(manifest.map(|document| document.digest));

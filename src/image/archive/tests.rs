@@ -45,7 +45,7 @@ fn layers(archive: &Archive) -> Result<Vec<Vec<u8>>, ArchiveError> {
         match piece {
             Piece::Begin(number) => current = number,
             Piece::Data(data) => read[current].extend(data),
-            Piece::End => {}
+            Piece::End(digest) => assert_eq!(digest, Digest::of(&read[current])),
         }
         ControlFlow::Continue(())
     })?;

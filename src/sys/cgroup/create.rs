@@ -44,6 +44,20 @@ impl Hierarchies {
         write(&file, &pids.to_string())
     }
 
+    /// Makes the next moves of processes between cgroups quick, for about a tenth of a second.
+    ///
+    /// The first move after a pause waits for the kernel's readers, some 9 ms on an idle machine;
+    /// those that follow it closely take 0.2 ms. So this process is moved to where it is while
+    /// there is other work to wait for. It is of no use to `CLONE_INTO_CGROUP`, and does no harm.
+    pub fn warm_up(&self) -> Result<(), Error> {
+        let Some(hierarchy) = self.with("freezer") else {
+            return Ok(());
+        };
+        let own = hierarchy.own.trim_start_matches('/');
+        // 0 is whoever writes it.
+        write(&hierarchy.directory(own).join("cgroup.procs"), "0")
+    }
+
     /// Moves every process of this process's own version 2 cgroup into its child `leaf`: only a
     /// cgroup without processes may hand controllers on (cgroups(7), "no internal processes").
     ///
@@ -171,6 +185,14 @@ mod tests {
         host.write("", "session/cgroup.procs", "12\n");
         host.hierarchies().step_into_leaf("executor").unwrap();
         assert_eq!(host.read("", "session/executor/cgroup.procs"), "12");
+    }
+
+    #[test]
+    fn a_warm_up_moves_this_process_to_where_it_is() {
+        let host = Host::new(&[("memory", "/"), ("freezer", "/mesos/c")]);
+        host.write("freezer", "mesos/c/cgroup.procs", "");
+        host.hierarchies().warm_up().unwrap();
+        assert_eq!(host.read("freezer", "mesos/c/cgroup.procs"), "0");
     }
 
     #[test]
