@@ -23,11 +23,13 @@ pub(crate) fn tests() -> Vec<Test> {
         a_gzipped_layer_in_an_old_docker_archive,
         a_second_import_changes_nothing,
         one_pods_end_leaves_the_others_image,
+        two_pods_at_once_share_what_they_unpack,
         a_corrupt_layer_is_named,
         a_lying_diff_id_is_not_committed,
         a_claimed_snapshot_is_not_given_away,
         what_is_missing_or_cut_off_is_told,
         an_import_that_is_dropped_leaves_what_its_lease_holds,
+        an_unpacking_that_is_dropped_leaves_what_its_lease_holds,
         a_loaded_image_is_a_name_for_all,
         an_archives_names_are_its_pods_alone,
         an_image_for_another_processor_is_refused,
@@ -61,10 +63,12 @@ impl<'a> Images<'a> {
         Ok(images.remove(0))
     }
 
+    fn unpacker(&self) -> Unpacker {
+        Unpacker::new(&self.lease.client, &self.lease.id).expect("overlayfs works here")
+    }
+
     async fn unpack(&self, manifest: Digest) -> Result<UnpackedImage, ImageError> {
-        Unpacker::new(&self.lease.client, &self.lease.id)?
-            .unpack(manifest)
-            .await
+        self.unpacker().unpack(manifest).await
     }
 
     async fn import_and_unpack(&self, path: &Path) -> Result<UnpackedImage, ImageError> {
@@ -216,6 +220,33 @@ fn one_pods_end_leaves_the_others_image(lab: &Lab) {
         assert!(client.content().list(&[]).await.expect("a list").is_empty());
         let snapshots = client.snapshots("overlayfs").list(&[]).await;
         assert!(snapshots.expect("a list").is_empty());
+    });
+}
+
+fn two_pods_at_once_share_what_they_unpack(lab: &Lab) {
+    let folder = lab.fixture();
+    let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
+    busybox().form(Form::DockerSave).write(&old);
+    busybox().form(Form::OciTar).write(&new);
+    on_runtime(async {
+        let one = Images::of(lab, "pod-a").await;
+        let other = Images::of(lab, "pod-b").await;
+        let third = Images::of(lab, "pod-c").await;
+        let (first, second, third_image) = tokio::join!(
+            one.import_and_unpack(&new),
+            other.import_and_unpack(&new),
+            third.import_and_unpack(&old),
+        );
+        let first = first.expect("a good image");
+        assert_eq!(first, second.expect("the same"));
+        let chain_id = third_image.expect("the same in another form").chain_id;
+        assert_eq!(chain_id, first.chain_id);
+        // Two layers, and nothing that was prepared.
+        assert_eq!(one.snapshots().await.len(), 2);
+        one.lease.end().await;
+        other.lease.end().await;
+        assert!(third.has_snapshot(chain_id).await);
+        third.lease.end().await;
     });
 }
 
@@ -374,40 +405,77 @@ fn what_is_missing_or_cut_off_is_told(lab: &Lab) {
     });
 }
 
-fn an_import_that_is_dropped_leaves_what_its_lease_holds(lab: &Lab) {
-    let path = lab.fixture().join("app.tar");
-    // Large enough to be met on its way, and not to be compressed away.
-    let mut noise = vec![0; 64 << 20];
+/// An image that is large enough to be met on its way, and can't be compressed away.
+fn large_image(path: &Path) {
+    let mut noise = vec![0; 24 << 20];
     let mut urandom = File::open("/dev/urandom").expect("Linux has it");
     urandom.read_exact(&mut noise).expect("it never ends");
     let image = busybox().file("/noise", 0o644, &noise);
-    image.form(Form::DockerSave).write(&path);
+    image.form(Form::DockerSave).write(path);
+}
+
+/// Does something until the look sees it at work, and drops it there.
+async fn interrupted<T>(work: impl Future<Output = T>, mut look: impl AsyncFnMut() -> bool) {
+    let begun = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(1));
+        while !look().await {
+            ticks.tick().await;
+        }
+    };
+    tokio::select! {
+        // The work first: the look must not see its end.
+        biased;
+        _ = work => panic!("it was not met on its way"),
+        () = begun => {}
+    }
+}
+
+fn an_import_that_is_dropped_leaves_what_its_lease_holds(lab: &Lab) {
+    let path = lab.fixture().join("app.tar");
+    large_image(&path);
     on_runtime(async {
         let pod = Images::of(lab, "pod-a").await;
         let archive = archive(&path).await.expect("a good archive");
         let content = pod.lease.client.content();
-        let begun = async {
-            let mut ticks = tokio::time::interval(Duration::from_millis(1));
-            loop {
-                ticks.tick().await;
-                let ingests = content.ingests("pod-a/").await.expect("a list");
-                if ingests.iter().any(|ingest| ingest.offset > 0) {
-                    return;
-                }
-            }
-        };
         let importer = pod.importer();
-        tokio::select! {
-            // The import first: the other must not see it end.
-            biased;
-            _ = importer.import(&archive) => panic!("it was not met on its way"),
-            () = begun => {}
-        }
+        interrupted(importer.import(&archive), async || {
+            let ingests = content.ingests("pod-a/").await.expect("a list");
+            ingests.iter().any(|ingest| ingest.offset > 0)
+        })
+        .await;
         assert!(!content.ingests("pod-a/").await.expect("a list").is_empty());
         importer.abort_ingests().await.expect("they can be aborted");
         assert!(content.ingests("").await.expect("a list").is_empty());
-        // And again, from the start.
-        assert!(importer.import(&archive).await.is_ok());
+
+        // Again, from the start; this time the lease's end is all that is left to clear it away.
+        interrupted(importer.import(&archive), async || {
+            let ingests = content.ingests("pod-a/").await.expect("a list");
+            ingests.iter().any(|ingest| ingest.offset > 0)
+        })
+        .await;
+        pod.lease.end().await;
+    });
+}
+
+fn an_unpacking_that_is_dropped_leaves_what_its_lease_holds(lab: &Lab) {
+    let path = lab.fixture().join("app.tar");
+    large_image(&path);
+    on_runtime(async {
+        let pod = Images::of(lab, "pod-a").await;
+        let image = pod.import(&path).await.expect("a good image");
+        for _ in 0..2 {
+            interrupted(pod.unpack(image.manifest), async || {
+                let snapshots = pod.snapshots().await;
+                snapshots
+                    .iter()
+                    .filter(|key| key.contains("/unpack/"))
+                    .count()
+                    == 1
+                    && snapshots.len() == 2
+            })
+            .await;
+        }
+        assert_eq!(pod.snapshots().await.len(), 2);
         pod.lease.end().await;
     });
 }
@@ -418,8 +486,11 @@ fn a_loaded_image_is_a_name_for_all(lab: &Lab) {
     on_runtime(async {
         let operator = Images::of(lab, "operator").await;
         let archive = archive(&path).await.expect("a good archive");
-        let loaded = operator.store().load(&archive).await.expect("it loads");
-        let again = operator.store().load(&archive).await.expect("and again");
+        let unpacker = operator.unpacker();
+        let loaded = operator.store().load(&archive, &unpacker).await;
+        let loaded = loaded.expect("it loads");
+        let again = operator.store().load(&archive, &unpacker).await;
+        let again = again.expect("and again");
         assert_eq!(loaded, again);
         let image = loaded[0].unpacked.clone();
         operator.lease.end().await;
@@ -470,6 +541,10 @@ fn an_archives_names_are_its_pods_alone(lab: &Lab) {
         let error = other.store().resolve(&wanted, &[]).await;
         let error = error.expect_err("it is another pod's").to_string();
         insta::assert_snapshot!(error, @"image example.org/busybox:1 is in no archive of the pod and was not loaded");
+        let missing = other.store().missing(&wanted, &[]).await;
+        assert_eq!(missing.expect("an answer"), wanted);
+        let missing = pod.store().missing(&wanted, &archives).await;
+        assert!(missing.expect("an answer").is_empty());
         let misspelt = [named("example.org/busibox:1")];
         let error = pod.store().resolve(&misspelt, &archives).await;
         let error = error.expect_err("nothing is called so").to_string();

@@ -24,6 +24,7 @@ mod lab;
 mod lease;
 mod lifecycle;
 mod logs;
+mod marathon;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -68,6 +69,7 @@ fn tests() -> Vec<Test> {
         services::tests(),
         runtimes::tests(),
         up::tests(),
+        marathon::tests(),
         cleanup::tests(),
     ];
     themes.into_iter().flatten().collect()

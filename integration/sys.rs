@@ -1,5 +1,6 @@
 //! What `sys` promises of the kernel, where only root can see it: cgroups, mounts, namespaces.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -53,16 +54,15 @@ impl Cgroup {
 
     /// A shell that first goes into the service's cgroup.
     fn run(&self, script: &str) -> Child {
-        let joins: String = self
-            .hierarchies
-            .iter()
-            .map(|hierarchy| {
-                let mount = hierarchy.mount.display();
-                format!("echo $$ > {mount}{}/cgroup.procs; ", self.service())
-            })
-            .collect();
+        let mut whole = String::new();
+        for hierarchy in self.hierarchies.iter() {
+            let mount = hierarchy.mount.display();
+            writeln!(whole, "echo $$ > {mount}{}/cgroup.procs", self.service())
+                .expect("a text takes lines");
+        }
+        whole.push_str(script);
         Command::new("sh")
-            .args(["-c", &format!("{joins}echo in; {script}")])
+            .args(["-c", &whole])
             .stdout(Stdio::null())
             .spawn()
             .expect("sh is there")

@@ -147,10 +147,7 @@ fn load(
         None => main.parent().map(ToOwned::to_owned).unwrap_or_default(),
     };
     let environment = environment(loading, &entry, &folder, scope)?;
-    let inner = Scope {
-        folder,
-        environment,
-    };
+    let inner = loading.scope(folder, environment);
     let files: Vec<_> = paths
         .into_iter()
         .map(|(path, by)| {
@@ -185,7 +182,7 @@ fn environment(
         }
     }
     let own = loading.env_files(&files, &scope.environment)?;
-    let mut environment = scope.environment.clone();
+    let mut environment = scope.environment.as_ref().clone();
     for (name, value) in own {
         environment.entry(name).or_insert(value);
     }

@@ -32,6 +32,8 @@ mod normalize;
 mod path;
 mod paths;
 mod print;
+#[cfg(test)]
+mod probes;
 mod prune;
 mod references;
 mod render;
@@ -41,6 +43,8 @@ mod schema;
 mod service_files;
 mod short_port;
 mod short_volume;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unique;
 mod words;
 mod yaml;

@@ -79,8 +79,8 @@ pub async fn run(
         signals,
         tasks: Tasks::default(),
     };
-    executor.serve().await;
-    executor.end().await;
+    Box::pin(executor.serve()).await;
+    Box::pin(executor.end()).await;
     Ok(())
 }
 
@@ -264,7 +264,7 @@ impl Executor {
         }
         self.driver.close().await;
         if let Some(host) = self.tasks.into_host().and_then(Arc::into_inner) {
-            host.close().await;
+            Box::pin(host.close()).await;
         }
         info!("the executor ends");
     }

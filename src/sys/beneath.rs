@@ -46,7 +46,7 @@ impl Error {
     }
 }
 
-/// Keeps the kind, so that what does not exist is still told from what can't be read.
+/// For interfaces that speak of `io::Error`: what is not there is still told from what is refused.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
@@ -496,6 +496,8 @@ mod tests {
     fn what_is_missing_is_told_apart() {
         let (_outer, folder) = sandbox();
         assert!(read(&folder, "none").unwrap_err().is_not_found());
+        let error = io::Error::from(read(&folder, "none").unwrap_err());
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(!read(&folder, "../none").unwrap_err().is_not_found());
     }
 
