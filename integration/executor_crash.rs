@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use crate::lab::Lab;
 use crate::lab::task::Task;
-use crate::oracle::Oracle;
+use crate::oracle::{self, Oracle};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -37,7 +37,11 @@ fn one_cleanup_later_nothing_is_left(lab: &Lab) {
     crash(lab);
     lab.cleanup();
     let left = oracle.left_since(&before, Duration::from_secs(15));
-    assert!(left.is_empty(), "left after cleanup: {left:#?}");
+    assert!(
+        left.is_empty(),
+        "left after cleanup:\n{}",
+        oracle::report(&left)
+    );
     assert_eq!(
         pids(&bystander.pod()),
         untouched,
