@@ -45,6 +45,8 @@ mod short_port;
 mod short_volume;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod unique;
 mod words;
 mod yaml;

@@ -215,12 +215,18 @@ fn another_reader_of_yaml_gives_the_same_data() {
     }
 }
 
-/// The JSON schema of the specification, which is not in this repository but beside it.
+/// The JSON schema of the specification, which is not in this repository but beside it, or where
+/// `COMPOSE_CASES` says.
 fn specification() -> Option<Json> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let beside = root
         .ancestors()
-        .map(|folder| folder.join("shared/compose-cases/schema/compose-spec.json"))
+        .map(|folder| folder.join("shared/compose-cases"));
+    let beside = std::env::var_os("COMPOSE_CASES")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(beside)
+        .map(|folder| folder.join("schema/compose-spec.json"))
         .find(|path| path.exists())?;
     Some(serde_json::from_str(&std::fs::read_to_string(beside).unwrap()).unwrap())
 }
