@@ -76,7 +76,8 @@ fn tidy(value: &mut Json, inside: &str) {
                 let unused = inside != "services" && matches!(key.as_str(), "build" | "develop");
                 let null = matches!(key.as_str(), "command" | "entrypoint") && item.is_null();
                 tidy(item, key);
-                let hollow = item.is_null() || item.as_object().is_some_and(|map| map.is_empty());
+                let hollow =
+                    item.is_null() || item.as_object().is_some_and(serde_json::Map::is_empty);
                 let empty = matches!(key.as_str(), "ipam" | "placement" | "volume" | "bind");
                 !(unused || null || (empty && hollow))
             });
@@ -115,7 +116,7 @@ fn every_probe_agrees_with_docker_compose_or_is_a_listed_deviation() {
         match (outcome, listed.contains_key(probe.id.as_str())) {
             (Some(difference), false) => wrong.push(format!("{}: {difference}", probe.id)),
             (None, true) => {
-                wrong.push(format!("{} is listed as a deviation, and agrees", probe.id))
+                wrong.push(format!("{} is listed as a deviation, and agrees", probe.id));
             }
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! The loader as a whole: what it says when something is wrong, and the laws that merging keeps.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::canonical::Canonical;
@@ -153,7 +155,7 @@ fn an_alias_bomb_is_refused_before_it_grows() {
     let mut text = "x-0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
     for level in 1..10 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        text.push_str(&format!("x-{level}: &a{level} [{aliases}]\n"));
+        let _ = writeln!(text, "x-{level}: &a{level} [{aliases}]");
     }
     text.push_str("services: {a: {image: i}}\n");
     assert!(errors_of(&text)[0].contains("more values"));
@@ -168,7 +170,7 @@ fn services_that_extend_one_another_are_counted_in_full() {
         .join(", ");
     let mut text = format!("services:\n  base: {{image: i, environment: {{{big}}}}}\n");
     for n in 0..2000 {
-        text.push_str(&format!("  s{n}: {{extends: base}}\n"));
+        let _ = writeln!(text, "  s{n}: {{extends: base}}");
     }
     assert!(errors_of(&text)[0].contains("more values than a project may have"));
 }
