@@ -252,7 +252,7 @@ impl Image {
 fn base() -> &'static [u8] {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     BASE.get_or_init(|| {
-        let program = busybox();
+        let program = busybox().expect("a static busybox is installed");
         let list = Command::new(&program)
             .arg("--list")
             .output()
@@ -275,14 +275,20 @@ fn base() -> &'static [u8] {
     })
 }
 
-/// The static busybox of Debian's package busybox-static.
-fn busybox() -> PathBuf {
+/// The static busybox that `integration/install-tools` has looked for: Debian's package
+/// busybox-static, here or on the system. One that needs libraries would run in no image.
+pub(crate) fn busybox() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain([PathBuf::from("/bin")])
+    let is_static = |program: &PathBuf| {
+        let libraries = Command::new("ldd").arg(program).output();
+        program.exists() && libraries.is_ok_and(|output| !output.status.success())
+    };
+    [concat!(env!("CARGO_MANIFEST_DIR"), "/lab/tools/bin")]
+        .into_iter()
+        .map(PathBuf::from)
+        .chain(std::env::split_paths(&path))
         .map(|folder| folder.join("busybox"))
-        .find(|program| program.exists())
-        .expect("busybox-static is installed")
+        .find(is_static)
 }
 
 /// A tar that is the same whenever and wherever it is made.

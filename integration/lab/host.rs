@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
+use crate::image_archive::busybox;
+
 /// A program that the tests call, and the Debian package that has it.
 const PROGRAMS: &[(&str, &str)] = &[
     ("containerd", "containerd"),
     ("containerd-shim-runc-v2", "containerd"),
     ("ctr", "containerd"),
     ("runc", "runc"),
-    ("busybox", "busybox-static"),
     ("python3", "python3"),
     ("ip", "iproute2"),
     ("setpriv", "util-linux"),
@@ -29,9 +30,12 @@ pub(crate) fn check() -> Result<(), String> {
     for (program, package) in PROGRAMS {
         if find(program).is_none() {
             missing.push(format!(
-                "no {program}: apt-get install {package}, or `make install-tools`"
+                "no {program}: apt-get install {package}, or `make tools`"
             ));
         }
+    }
+    if busybox().is_none() {
+        missing.push("no static busybox: apt-get install busybox-static, or `make tools`".into());
     }
     if cgroup_v1() && !mesos_lab().join("libexec/mesos-host").exists() {
         let lab = mesos_lab();

@@ -10,7 +10,7 @@
 
 pub(crate) mod cgroups;
 mod containerd;
-mod files;
+pub(crate) mod files;
 mod mounts;
 mod network;
 pub(crate) mod processes;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, cgroup_name};
 use crate::wait;
 
 /// What can be left behind.
@@ -144,9 +144,14 @@ impl<'lab> Oracle<'lab> {
             Kind::Port,
             network::listening(cgroups::of_pods, folder.as_deref()),
         );
-        add(Kind::Cgroup, cgroups::list(cgroups::of_pods));
-        add(Kind::DeadSocket, files::dead_sockets());
-        add(Kind::RuntimeState, files::runtime_state());
+        let mut groups = cgroups::list(cgroups::of_pods);
+        if self.lab.is_some() {
+            // Mesos' own root, which it leaves itself; in hierarchies that it has nothing to do
+            // with, an executor can't tell whether another one is just about to use it.
+            let mesos = format!("/{}", cgroup_name("mesos"));
+            groups.retain(|group| !group.ends_with(&mesos));
+        }
+        add(Kind::Cgroup, groups);
         add(Kind::CniCache, files::cni_caches());
         add(Kind::Network, network::left());
         if let Some(folder) = &folder {
@@ -161,6 +166,8 @@ impl<'lab> Oracle<'lab> {
             add(Kind::Io, files::pipes(&lab.state()));
             add(Kind::Record, files::records(&lab.root(), &lab.state()));
             add(Kind::Bundle, files::bundles(lab.containerd()));
+            add(Kind::DeadSocket, files::dead_sockets(lab.containerd()));
+            add(Kind::RuntimeState, files::runtime_state(lab.containerd()));
             for (kind, what) in containerd::objects(lab.containerd()) {
                 add(kind, what);
             }

@@ -23,7 +23,7 @@ pub(super) const INTERRUPTED: u8 = 130;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(super) enum CommandError {
     /// Rendered diagnostics, to be shown as they are.
     #[error("{0}")]
     Refused(String),

@@ -1,7 +1,8 @@
 //! The connection, and what every call has: namespace, lease, deadline, limits.
 
 use std::future::Future;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use containerd_client::services::v1::version_client::VersionClient;
 use containerd_client::tonic::service::Interceptor;
 use containerd_client::tonic::service::interceptor::InterceptedService;
 use containerd_client::tonic::{Request, Response, Status, Streaming, transport};
+use sha2::{Digest, Sha256};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -21,6 +23,9 @@ use super::server::{Plugin, Server};
 
 /// What containerd sends at most in one message; tonic's own limit is 4 MiB.
 pub(super) const MAX_MESSAGE: usize = 16 << 20;
+
+/// Where shims listen, whatever containerd's own state folder is.
+const SHIM_SOCKETS: &str = "/run/containerd/s";
 
 /// How long a containerd may take to answer at all.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -57,6 +62,7 @@ impl Default for Deadlines {
 /// share the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
+    socket: Arc<Path>,
     channel: transport::Channel,
     namespace: Namespace,
     lease: Option<LeaseId>,
@@ -110,6 +116,7 @@ impl Client {
                 source,
             })?;
         let mut client = Self {
+            socket: socket.into(),
             channel: connector::channel(socket.to_owned()),
             namespace,
             lease: None,
@@ -195,6 +202,24 @@ impl Client {
 
     pub fn deadlines(&self) -> &Deadlines {
         &self.deadlines
+    }
+
+    /// The socket that was connected to.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Where the shim of a group of containers listens: those that share the annotation
+    /// `io.containerd.runc.v2.group`. The shims of containerd 2 mostly leave it behind; once the
+    /// group's last task is deleted, it may be removed.
+    ///
+    /// The name is the Go shim's own: the digest of the containerd's address, the namespace and the
+    /// group. It is right if we call the socket as containerd's configuration does.
+    pub fn shim_socket(&self, group: &str) -> PathBuf {
+        let name = self.socket.join(self.namespace.as_str()).join(group);
+        let digest = Sha256::digest(name.as_os_str().as_bytes());
+        let digits: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Path::new(SHIM_SOCKETS).join(digits.concat())
     }
 
     /// What was found at the other end when the client connected.

@@ -4,7 +4,7 @@
 //! visible when it is committed with the right size and digest. What was not committed can be
 //! found by its reference and [aborted](Content::abort_ingests).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use containerd_client::services::v1::content_client::ContentClient;
 use containerd_client::services::v1::{
@@ -13,12 +13,16 @@ use containerd_client::services::v1::{
 };
 use containerd_client::types::Descriptor as DescriptorMessage;
 use prost_types::FieldMask;
+use tokio::time::sleep;
 
 use super::Labels;
 use super::client::{Channel, Client, MAX_MESSAGE, gone};
 use super::error::{Code, RpcError};
 use super::filter::Filter;
 use super::timestamp::time;
+
+const ABORT_TRIES: u32 = 10;
+const ABORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A blob as an image's documents point to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -205,7 +209,20 @@ impl Content<'_> {
     }
 
     /// Throws away everything that was written under references with this prefix.
+    ///
+    /// The server may not have noticed yet that a writer is gone, and trip over its files: that is
+    /// given a second.
     pub async fn abort_ingests(self, prefix: &str) -> Result<(), RpcError> {
+        for _ in 0..ABORT_TRIES {
+            if self.abort_each(prefix).await.is_ok() {
+                return Ok(());
+            }
+            sleep(ABORT_PAUSE).await;
+        }
+        self.abort_each(prefix).await
+    }
+
+    async fn abort_each(self, prefix: &str) -> Result<(), RpcError> {
         for ingest in self.ingests(prefix).await? {
             self.abort(&ingest.reference).await?;
         }

@@ -156,10 +156,29 @@ fn for_containers(variables: &BTreeMap<String, String>) -> Vec<(String, String)>
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::mesos::{Limits, Resources};
 
     fn task(labels: &[(&str, &str)], data: &str) -> Task {
-        let mut task = Task::for_tests("task-1");
+        let mut task = Task {
+            id: "task-1".into(),
+            name: String::new(),
+            agent_id: "agent".into(),
+            labels: Vec::new(),
+            data: None,
+            resources: Resources::default(),
+            limits: Limits::default(),
+            kill_grace_period: None,
+            command: None,
+            executor: None,
+            discovery_ports: Vec::new(),
+            health_check: None,
+            check: None,
+            max_completion_time: None,
+            raw: Bytes::new(),
+        };
         task.labels = labels
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -16,7 +16,7 @@ use super::config::{LogLevel, LogsConfig};
 #[derive(Clone, Debug)]
 pub struct LogTarget {
     file: Arc<Mutex<Option<File>>>,
-    level: reload::Handle<LevelFilter, Registry>,
+    level: reload::Handle<Targets, Registry>,
 }
 
 impl LogTarget {
@@ -52,14 +52,18 @@ impl LogTarget {
     }
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
+/// What the libraries below tell is of interest only when something is wrong.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    }
+    };
+    Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
 impl<'a> MakeWriter<'a> for LogTarget {

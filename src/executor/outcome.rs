@@ -44,6 +44,7 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
         Refusal::Sandbox(_) => ("CE-SANDBOX", Some(Reason::TaskInvalid)),
         Refusal::Configuration(_) => ("CE-CONFIG", Some(Reason::TaskUnauthorized)),
         Refusal::NotRoot => ("CE-HOST", Some(Reason::TaskInvalid)),
+        Refusal::Fault => ("CE-FAULT", Some(Reason::ContainerLaunchFailed)),
         Refusal::Host(_) | Refusal::Cgroup { .. } => {
             ("CE-HOST", Some(Reason::ContainerLaunchFailed))
         }
@@ -119,6 +120,12 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             update(TaskState::Failed, None),
             "CE-INFRA",
             "the pod's pause container was killed from outside, and every service with it"
+                .to_owned(),
+        ),
+        EndCause::Fault => (
+            update(TaskState::Failed, None),
+            "CE-FAULT",
+            "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup"
                 .to_owned(),
         ),
         EndCause::RuntimeLost => (

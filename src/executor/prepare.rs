@@ -25,7 +25,6 @@ use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::PodRequest;
 use crate::supervisor::user_files::UserFiles;
-use crate::sys;
 
 /// What all tasks of one executor share.
 #[derive(Debug)]
@@ -82,15 +81,17 @@ impl Ground {
         self.host.get_or_try_init(open).await.cloned()
     }
 
-    /// The host, once a task has been prepared on it.
-    pub(super) fn known_host(&self) -> Option<Arc<Host>> {
-        self.host.get().cloned()
-    }
-
     /// The host, if there was a task that wanted it.
     pub(super) fn into_host(self) -> Option<Arc<Host>> {
         self.host.into_inner()
     }
+}
+
+/// A pod that can be launched, and where.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) host: Arc<Host>,
+    pub(super) request: PodRequest,
 }
 
 /// Reads the task's Compose file and plans its pod, the executor's pod number `ordinal`.
@@ -98,7 +99,7 @@ pub(super) async fn prepare(
     ground: &Ground,
     task: &Task,
     ordinal: u32,
-) -> Result<PodRequest, Refusal> {
+) -> Result<Box<Prepared>, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
     let loaded = load(ground, &description)?;
@@ -120,7 +121,7 @@ pub(super) async fn prepare(
     let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
         source: Some(source),
     })?;
-    let network = network(ground, &id)?;
+    let network = network(ground, &host, &id);
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base,
@@ -159,7 +160,7 @@ pub(super) async fn prepare(
     } else {
         Prefix::Plain
     };
-    Ok(PodRequest {
+    let request = PodRequest {
         plan: planned.plan,
         main: PodRequest::main_of(&project),
         owner: Owner {
@@ -174,7 +175,8 @@ pub(super) async fn prepare(
         },
         user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
         prefix,
-    })
+    };
+    Ok(Box::new(Prepared { host, request }))
 }
 
 fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
@@ -211,21 +213,19 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
 }
 
 /// The namespace that Mesos gave the executor where it did, else one for the pod.
-fn network(ground: &Ground, id: &PodId) -> Result<NetworkPlan, Refusal> {
+fn network(ground: &Ground, host: &Host, id: &PodId) -> NetworkPlan {
     if ground.config.network.mode == NetworkMode::Host {
-        return Ok(NetworkPlan::Host);
+        return NetworkPlan::Host;
     }
-    let own = sys::process::Namespaces::of_this_process().map_err(HostError::from)?;
-    let host = sys::process::Namespaces::of(1).map_err(HostError::from)?;
-    if own.network == host.network {
-        return Ok(NetworkPlan::Own {
-            netns: ground.folders.netns(id),
-        });
+    if host.has_own_network() {
+        let netns = Path::new("/proc")
+            .join(std::process::id().to_string())
+            .join("ns/net");
+        return NetworkPlan::Executor { netns };
     }
-    let netns = Path::new("/proc")
-        .join(std::process::id().to_string())
-        .join("ns/net");
-    Ok(NetworkPlan::Executor { netns })
+    NetworkPlan::Own {
+        netns: ground.folders.netns(id),
+    }
 }
 
 fn tell(warnings: &[Diagnostic], sources: &SourceMap) {

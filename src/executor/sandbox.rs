@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::mesos::{ExecutorEnv, Subscribed};
 use crate::sys::beneath::{self, Folder};
 
-/// Everything of ours in a sandbox but stdout, stderr and executor.log.
-pub(super) const OWN_FOLDER: &str = "compose-executor";
+/// Everything of ours in a sandbox but stdout, stderr and executor.log. The program itself is often
+/// fetched to the sandbox, under its own name.
+pub(super) const OWN_FOLDER: &str = "compose-executor.d";
 const LOG: &str = "executor.log";
 
 /// A sandbox that is the one the agent made for this executor.

@@ -1,5 +1,6 @@
 //! Why an image can't be had.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::archive::ArchiveError;
@@ -89,6 +90,6 @@ impl fmt::Display for HeldNames {
 }
 
 fn listed(platforms: &[Platform]) -> String {
-    let texts: Vec<_> = platforms.iter().map(Platform::to_string).collect();
-    texts.join(", ")
+    let texts: BTreeSet<_> = platforms.iter().map(Platform::to_string).collect();
+    texts.into_iter().collect::<Vec<_>>().join(", ")
 }

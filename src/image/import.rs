@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use super::archive::{Archive, ArchiveError, ArchivedImage, Document, Layer, Piece, Variant};
 use super::digest::Digest;
@@ -98,20 +99,13 @@ impl Importer {
     }
 
     fn variant<'a>(&self, image: &'a ArchivedImage) -> Result<&'a Variant, ImageError> {
-        let fitting = image
-            .variants
-            .iter()
-            .find(|variant| variant.platform == self.platform);
-        fitting.map(Arc::as_ref).ok_or_else(|| {
-            let mut present: Vec<_> = image.platforms().cloned().collect();
-            present.sort();
-            present.dedup();
-            ImageError::WrongPlatform {
+        image
+            .variant(&self.platform)
+            .ok_or_else(|| ImageError::WrongPlatform {
                 image: image.title(),
                 wanted: self.platform.clone(),
-                present,
-            }
-        })
+                present: image.platforms().cloned().collect(),
+            })
     }
 
     /// Streams the layers of some images from the archive into the store, each once, and gives
@@ -131,18 +125,26 @@ impl Importer {
 
         let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
         let contents = Arc::clone(&archive.contents);
+        let given_up = CancellationToken::new();
+        let guard = given_up.clone().drop_guard();
         let reading = spawn_blocking(move || {
-            contents.stream(&wanted, &mut |piece| match sender.blocking_send(piece) {
+            let mut take = |piece| match sender.blocking_send(piece) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
-            })
+            };
+            contents.stream(&wanted, &given_up, &mut take)
         });
         let written = self.write_pieces(archive, &layers, &mut pieces).await;
-        // A reader that nobody listens to stops at its next piece.
+        // What could not be written needs no reading. A reader that fails is seen here alone: to
+        // the writer it is one that has come to its end.
+        if written.is_err() {
+            drop(guard);
+        }
         drop(pieces);
         let read = reading.await.expect("reading an archive does not panic");
+        let written = written?;
         read.map_err(|source| in_archive(archive, source))?;
-        written
+        Ok(written)
     }
 
     async fn write_pieces(
@@ -166,9 +168,9 @@ impl Importer {
                         writer.write(&data).await?;
                     }
                 }
-                Piece::End => {
+                Piece::End(digest) => {
                     if let Some((layer, writer)) = current.take() {
-                        let checked = writer.check();
+                        let checked = writer.check(digest);
                         let checked = checked.map_err(|source| in_archive(archive, source))?;
                         written.insert(layer.path.clone(), checked.commit().await?);
                     }

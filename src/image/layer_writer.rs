@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::archive::{ArchiveError, Layer};
-use super::digest::Hasher;
+use super::digest::Digest;
 use super::error::ImageError;
 use super::manifest::{DOCKER_LAYER, DOCKER_LAYER_GZIP, Descriptor, OCI_LAYER_ZSTD};
 use crate::containerd::{Client, Ingest, Labels, Writer};
 
-/// Hashes a layer, and writes it unless the store has it.
+/// Writes a layer, unless the store has it; then it only sees what comes.
 #[derive(Debug)]
 pub(super) struct LayerWriter<'a> {
     layer: &'a Layer,
     writer: Option<Box<Writer>>,
-    hasher: Hasher,
     size: u64,
     /// The first bytes: they tell how it is compressed.
     magic: Vec<u8>,
@@ -41,7 +40,6 @@ impl<'a> LayerWriter<'a> {
         Ok(Self {
             layer,
             writer,
-            hasher: Hasher::default(),
             size: 0,
             magic: Vec::new(),
         })
@@ -51,16 +49,14 @@ impl<'a> LayerWriter<'a> {
         let missing = 4_usize.saturating_sub(self.magic.len());
         self.magic.extend(data.iter().take(missing));
         self.size += data.len() as u64;
-        self.hasher.update(data);
         if let Some(writer) = &mut self.writer {
             writer.write(data).await?;
         }
         Ok(())
     }
 
-    /// Compares what came with what was announced.
-    pub(super) fn check(self) -> Result<CheckedLayer, ArchiveError> {
-        let digest = self.hasher.finish();
+    /// Compares what came, and the digest of it, with what was announced.
+    pub(super) fn check(self, digest: Digest) -> Result<CheckedLayer, ArchiveError> {
         let blob = self.layer.blob.clone().unwrap_or_else(|| Descriptor {
             media_type: docker_media_type(&self.magic).to_owned(),
             digest,

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use super::digest::Digest;
 
 const DOCKER_HUB: &str = "docker.io";
-const MAX_NAME: usize = 255;
+/// Of the repository alone, as Docker counts.
+const MAX_PATH: usize = 255;
 const MAX_TAG: usize = 128;
 
 /// The name of an image, in full.
@@ -171,7 +172,7 @@ fn parse(text: &str) -> Result<ImageRef, Fault> {
     if !path.split('/').all(is_path_component) {
         return Err(Fault::Path);
     }
-    if domain.len() + 1 + path.len() > MAX_NAME {
+    if path.len() > MAX_PATH {
         return Err(Fault::TooLong);
     }
     if !tag.is_none_or(is_tag) {

@@ -75,8 +75,8 @@ impl ImageStore {
     /// is read once. The answer is in the order of the names.
     ///
     /// # Errors
-    /// [`ImageError::NotFound`] for the first name that means nothing, before anything has been
-    /// imported.
+    /// [`ImageError::NotFound`] or [`ImageError::WrongPlatform`] for the first name that can't be
+    /// had, in its [familiar](ImageRef::familiar) form, before anything has been imported.
     pub async fn resolve(
         &self,
         wanted: &[ImageRef],
@@ -114,16 +114,36 @@ impl ImageStore {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Those names that mean nothing here yet: what would have to be pulled.
+    pub async fn missing(
+        &self,
+        wanted: &[ImageRef],
+        archives: &[Archive],
+    ) -> Result<Vec<ImageRef>, ImageError> {
+        let mut missing = Vec::new();
+        for name in wanted {
+            match self.find(name, archives).await {
+                Ok(_) => {}
+                Err(ImageError::NotFound { .. }) => missing.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(missing)
+    }
+
     /// Makes the images of an archive names for all, unpacked. A name that is there moves.
-    pub async fn load(&self, archive: &Archive) -> Result<Vec<LoadedImage>, ImageError> {
-        let unpack = Unpacker::new(&self.client, &self.lease)?;
+    pub async fn load(
+        &self,
+        archive: &Archive,
+        unpacker: &Unpacker,
+    ) -> Result<Vec<LoadedImage>, ImageError> {
         let mut loaded = Vec::new();
         for image in self.importer().import(archive).await? {
-            let unpacked = unpack.unpack(image.manifest).await?;
+            let ready = unpacker.unpack(image.manifest).await?;
             self.publish(&image).await?;
             loaded.push(LoadedImage {
                 names: image.names,
-                unpacked,
+                unpacked: ready,
             });
         }
         Ok(loaded)
@@ -170,12 +190,17 @@ impl ImageStore {
         archives: &'a [Archive],
     ) -> Result<Place<'a>, ImageError> {
         for archive in archives {
-            if let Some(image) = self.pick(wanted, archive.images()) {
-                return Ok(Place::Archived { archive, image });
+            let Some(image) = self.pick(wanted, archive.images()) else {
+                continue;
+            };
+            if image.variant(&self.platform).is_none() {
+                let present = image.platforms().cloned().collect();
+                return Err(self.wrong_platform(wanted, present));
             }
+            return Ok(Place::Archived { archive, image });
         }
         if let Some(record) = self.stored(wanted).await? {
-            return Ok(Place::Loaded(self.manifest(record).await?));
+            return Ok(Place::Loaded(self.manifest(wanted, record).await?));
         }
         let names =
             archives
@@ -200,8 +225,16 @@ impl ImageStore {
         let mut named = images.iter().filter(|image| is(image, wanted)).peekable();
         let first = named.peek().copied();
         named
-            .find(|image| image.platforms().any(|it| *it == self.platform))
+            .find(|image| image.variant(&self.platform).is_some())
             .or(first)
+    }
+
+    fn wrong_platform(&self, wanted: &ImageRef, present: Vec<Platform>) -> ImageError {
+        ImageError::WrongPlatform {
+            image: wanted.familiar(),
+            wanted: self.platform.clone(),
+            present,
+        }
     }
 
     async fn stored(&self, wanted: &ImageRef) -> Result<Option<ImageRecord>, ImageError> {
@@ -219,7 +252,7 @@ impl ImageStore {
     }
 
     /// The manifest for our platform that an image object leads to.
-    async fn manifest(&self, record: ImageRecord) -> Result<Digest, ImageError> {
+    async fn manifest(&self, wanted: &ImageRef, record: ImageRecord) -> Result<Digest, ImageError> {
         let digest = record.target.digest.parse();
         let kind = manifest::kind(&record.target.media_type);
         let (Ok(digest), Kind::Manifest | Kind::Index) = (digest, kind) else {
@@ -243,11 +276,7 @@ impl ImageStore {
                 _ => {}
             }
         }
-        Err(ImageError::WrongPlatform {
-            image: record.name,
-            wanted: self.platform.clone(),
-            present,
-        })
+        Err(self.wrong_platform(wanted, present))
     }
 }
 

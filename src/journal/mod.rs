@@ -4,11 +4,12 @@
 //! life; writes its record in `--root`, to the disk; and only then makes the first thing. So
 //! whatever is on the host is in a record, and a record whose lock is free has no owner any more:
 //! the kernel lets a lock go with its holder, however that ends, and no process number has to be
-//! trusted for it. Cleanup takes away what such a record names.
+//! trusted for it. [`cleanup`] takes away what such a record names.
 //!
 //! Names are decided before anything is made, so the record alone leads to nearly all. The journal
 //! beside it adds what could not be known so early.
 
+pub mod cleanup;
 mod folders;
 mod lock;
 mod record;

@@ -106,7 +106,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Tcp(address) => write!(f, "http://{address}{}", self.uri),
-            Address::Unix(path) => write!(f, "{} ({})", self.uri, path.display()),
+            Address::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
 }
@@ -159,10 +159,8 @@ mod tests {
     fn a_domain_socket_goes_before_tcp() {
         let socket = Some(PathBuf::from("/run/mesos/agent.sock"));
         let endpoint = Endpoint::new("slave(1)@10.0.0.5:5051", socket).unwrap();
-        assert_eq!(
-            endpoint.to_string(),
-            "/slave(1)/api/v1/executor (/run/mesos/agent.sock)"
-        );
+        assert_eq!(endpoint.to_string(), "unix:///run/mesos/agent.sock");
+        assert_eq!(endpoint.uri().path(), "/slave(1)/api/v1/executor");
         assert_eq!(endpoint.host(), "localhost");
     }
 

@@ -42,6 +42,7 @@ pub struct Host {
     pub(super) memo: ProbeMemo,
     socket: PathBuf,
     choice: RuntimeChoice,
+    has_own_network: bool,
     watcher: ExitWatcher,
 }
 
@@ -81,6 +82,9 @@ pub enum HostError {
 
 impl Host {
     /// Connects to containerd and looks at the host.
+    ///
+    /// # Panics
+    /// Never: the namespace's name is a good one.
     pub async fn open(options: HostOptions) -> Result<Self, HostError> {
         if !sys::host::is_root() {
             return Err(HostError::NotRoot);
@@ -93,7 +97,7 @@ impl Host {
             .pid
             .and_then(|pid| u32::try_from(pid).ok())
             .ok_or(HostError::Peer)?;
-        same_namespaces(pid)?;
+        let has_own_network = check_namespaces(pid)?;
         if !server
             .snapshotters()
             .any(|name| name == options.snapshotter)
@@ -127,6 +131,7 @@ impl Host {
             memo,
             socket: options.containerd,
             choice: options.runtime,
+            has_own_network,
             watcher,
         })
     }
@@ -134,6 +139,11 @@ impl Host {
     /// The cgroup of this process, below which pods are put; none where it is in the root.
     pub fn cgroup_base(&self) -> Option<&str> {
         self.cgroups.base()
+    }
+
+    /// Whether Mesos has put this process in a network namespace of its own.
+    pub fn has_own_network(&self) -> bool {
+        self.has_own_network
     }
 
     pub fn cgroups(&self) -> &Hierarchies {
@@ -173,7 +183,9 @@ impl Host {
     }
 }
 
-fn same_namespaces(containerd: u32) -> Result<(), HostError> {
+/// Whether this process has another network than containerd, whose is the host's. Mounts and
+/// processes must be the same for both.
+fn check_namespaces(containerd: u32) -> Result<bool, HostError> {
     let theirs = process::Namespaces::of(containerd)?;
     let ours = process::Namespaces::of_this_process()?;
     if theirs.mount != ours.mount {
@@ -182,7 +194,7 @@ fn same_namespaces(containerd: u32) -> Result<(), HostError> {
     if theirs.pid != ours.pid {
         return Err(HostError::Namespace("PID"));
     }
-    Ok(())
+    Ok(theirs.network != ours.network)
 }
 
 /// What containerd's process has: its children, the containers, can't have more.

@@ -46,6 +46,17 @@ impl Error {
     }
 }
 
+/// For interfaces that speak of `io::Error`: what is not there is still told from what is refused.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Open { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -485,6 +496,8 @@ mod tests {
     fn what_is_missing_is_told_apart() {
         let (_outer, folder) = sandbox();
         assert!(read(&folder, "none").unwrap_err().is_not_found());
+        let error = io::Error::from(read(&folder, "none").unwrap_err());
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(!read(&folder, "../none").unwrap_err().is_not_found());
     }
 

@@ -7,9 +7,12 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::error::ArchiveError;
 use super::limits::Limits;
 use super::tar::{self, MemberKind};
+use crate::image::digest::{Digest, Hasher};
 
 /// How much of a blob is handed on at once.
 const PIECE: usize = 1 << 20;
@@ -55,7 +58,8 @@ pub(in crate::image) enum Piece {
     /// The blob of this number in the list of wanted ones.
     Begin(usize),
     Data(Vec<u8>),
-    End,
+    /// With the digest of all its data.
+    End(Digest),
 }
 
 /// An archive that has been looked through once.
@@ -91,12 +95,16 @@ impl fmt::Debug for Contents {
 
 impl Contents {
     /// Looks through the archive. Takes as long as reading it does, if it is compressed.
-    pub(super) fn open(source: Source, limits: Limits) -> Result<Self, ArchiveError> {
+    pub(super) fn open(
+        source: Source,
+        limits: Limits,
+        given_up: &CancellationToken,
+    ) -> Result<Self, ArchiveError> {
         match source {
             Source::Folder(folder) => Ok(Self::Folder { folder, limits }),
             Source::Tar(file) => {
                 let file = Arc::new(file);
-                let inventory = Inventory::of(&file, &limits)?;
+                let inventory = Inventory::of(&file, &limits, given_up)?;
                 Ok(Self::Tar {
                     file,
                     limits,
@@ -140,6 +148,7 @@ impl Contents {
     pub(in crate::image) fn stream(
         &self,
         wanted: &[String],
+        given_up: &CancellationToken,
         take: &mut dyn FnMut(Piece) -> ControlFlow<()>,
     ) -> Result<(), ArchiveError> {
         match self {
@@ -165,7 +174,7 @@ impl Contents {
                 }
                 let mut left: BTreeMap<&str, usize> =
                     wanted.iter().map(String::as_str).zip(0..).collect();
-                tar::walk(file, limits, &mut |member, content| {
+                tar::walk(file, limits, given_up, &mut |member, content| {
                     if let MemberKind::File(size) = member.kind
                         && let Some(number) = left.remove(member.path.as_str())
                         && pieces(number, &member.path, size, content, take)?.is_break()
@@ -189,7 +198,8 @@ impl Contents {
     }
 }
 
-fn pieces(
+/// Hands on a file piece by piece, if it has the size that it had when it was looked at.
+pub(super) fn pieces(
     number: usize,
     path: &str,
     size: u64,
@@ -202,6 +212,7 @@ fn pieces(
     // One byte more would show a file that has grown.
     let mut content = content.take(size.saturating_add(1));
     let mut found = 0;
+    let mut hasher = Hasher::default();
     loop {
         let mut piece = Vec::new();
         (&mut content).take(PIECE as u64).read_to_end(&mut piece)?;
@@ -209,6 +220,7 @@ fn pieces(
             break;
         }
         found += piece.len() as u64;
+        hasher.update(&piece);
         if take(Piece::Data(piece)).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -223,7 +235,7 @@ fn pieces(
             found,
         });
     }
-    Ok(take(Piece::End))
+    Ok(take(Piece::End(hasher.finish())))
 }
 
 /// A regular file of the folder, and its size.
@@ -257,10 +269,14 @@ fn document(path: &str, content: impl Read, limits: &Limits) -> Result<Vec<u8>, 
 }
 
 impl Inventory {
-    fn of(file: &Arc<File>, limits: &Limits) -> Result<Self, ArchiveError> {
+    fn of(
+        file: &Arc<File>,
+        limits: &Limits,
+        given_up: &CancellationToken,
+    ) -> Result<Self, ArchiveError> {
         let mut inventory = Self::default();
         let mut kept = 0;
-        tar::walk(file, limits, &mut |member, content| {
+        tar::walk(file, limits, given_up, &mut |member, content| {
             let path = &member.path;
             match &member.kind {
                 MemberKind::Other => return Ok(ControlFlow::Continue(())),

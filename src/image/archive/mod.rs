@@ -11,14 +11,19 @@
 mod contents;
 mod docker;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod layout;
 mod limits;
 mod path;
 mod tar;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::contents::{Contents, Piece};
 pub use self::contents::{LayoutFolder, Source};
@@ -81,8 +86,7 @@ pub(super) struct Layer {
 impl Archive {
     /// Looks through an archive. `name` is what messages call it.
     ///
-    /// Dropped while it runs, it goes on in its thread to the end of the archive and then lets go
-    /// of it; nothing else is touched.
+    /// Dropped while it runs, it stops reading, and lets go of the archive, in its own thread.
     ///
     /// # Errors
     /// [`ImageError::Archive`], if it is no archive of images, or damaged, or too large.
@@ -90,8 +94,10 @@ impl Archive {
     /// # Panics
     /// If the reading does.
     pub async fn read(name: &str, source: Source, limits: Limits) -> Result<Self, ImageError> {
+        let given_up = CancellationToken::new();
+        let _guard = given_up.clone().drop_guard();
         let read = spawn_blocking(move || -> Result<_, ArchiveError> {
-            let contents = Contents::open(source, limits)?;
+            let contents = Contents::open(source, limits, &given_up)?;
             let images = images(&contents, &limits)?;
             Ok((contents, images))
         });
@@ -142,10 +148,15 @@ impl ArchivedImage {
         self.variants.iter().map(|variant| &variant.platform)
     }
 
+    pub(super) fn variant(&self, platform: &Platform) -> Option<&Variant> {
+        let variants = self.variants.iter().map(Arc::as_ref);
+        variants.into_iter().find(|it| it.platform == *platform)
+    }
+
     /// How to speak of it.
     pub fn title(&self) -> String {
         if let Some(name) = self.names.first() {
-            return name.to_string();
+            return name.familiar();
         }
         let manifest = self.variants.iter().find_map(|it| it.manifest.as_ref());
         let digest = self.index.or(manifest.map(|document| document.digest));
