@@ -11,6 +11,7 @@ mod prepare;
 mod refusal;
 mod sandbox;
 mod sandbox_files;
+mod status_data;
 mod tasks;
 pub mod trust;
 
