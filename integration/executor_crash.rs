@@ -8,11 +8,11 @@ use nix::unistd::Pid;
 
 use crate::lab::Lab;
 use crate::lab::task::Task;
-use crate::oracle::Oracle;
+use crate::oracle::{self, Oracle};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![Mesos: one_cleanup_later_nothing_is_left, the_next_executor_cleans_up].into()
+    tests![Mesos: one_cleanup_later_nothing_is_left].into()
 }
 
 const SLEEPS: &str = r#"
@@ -37,7 +37,11 @@ fn one_cleanup_later_nothing_is_left(lab: &Lab) {
     crash(lab);
     lab.cleanup();
     let left = oracle.left_since(&before, Duration::from_secs(15));
-    assert!(left.is_empty(), "left after cleanup: {left:#?}");
+    assert!(
+        left.is_empty(),
+        "left after cleanup:\n{}",
+        oracle::report(&left)
+    );
     assert_eq!(
         pids(&bystander.pod()),
         untouched,
@@ -47,21 +51,6 @@ fn one_cleanup_later_nothing_is_left(lab: &Lab) {
     bystander.kill();
     assert_eq!(bystander.until_end().state(), "TASK_KILLED");
     bystander.until_gone();
-}
-
-/// Nobody has to call it: the next executor on the host does.
-fn the_next_executor_cleans_up(lab: &Lab) {
-    let oracle = Oracle::over(lab);
-    let before = oracle.look();
-    crash(lab);
-    let mut next = Task::app(lab, SLEEPS).launch();
-    next.until_state("TASK_RUNNING");
-    next.kill();
-    assert_eq!(next.until_end().state(), "TASK_KILLED");
-    next.until_gone();
-    drop(next);
-    let left = oracle.left_since(&before, Duration::from_secs(15));
-    assert!(left.is_empty(), "left after the next executor: {left:#?}");
 }
 
 /// Runs a pod, kills its executor, and waits until Mesos has killed the pod.
