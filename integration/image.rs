@@ -407,7 +407,7 @@ fn what_is_missing_or_cut_off_is_told(lab: &Lab) {
 
 /// An image that is large enough to be met on its way, and can't be compressed away.
 fn large_image(path: &Path) {
-    let mut noise = vec![0; 64 << 20];
+    let mut noise = vec![0; 24 << 20];
     let mut urandom = File::open("/dev/urandom").expect("Linux has it");
     urandom.read_exact(&mut noise).expect("it never ends");
     let image = busybox().file("/noise", 0o644, &noise);

@@ -32,6 +32,8 @@ mod normalize;
 mod path;
 mod paths;
 mod print;
+#[cfg(test)]
+mod probes;
 mod prune;
 mod references;
 mod render;

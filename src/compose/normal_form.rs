@@ -82,7 +82,12 @@ impl NormalForm {
             ])),
             (Shape::Test, Value::List(items)) => filled_list(items.clone()).and_then(with),
             (Shape::Pairs(pairs), _) => filled_map(self.pairs(*pairs, node, path)).and_then(with),
-            (Shape::Hosts, _) => filled_list(self.hosts(node, path)).and_then(with),
+            (Shape::Hosts, _) => {
+                let hosts = self.hosts(node, path);
+                // Names without addresses leave a list without items, and not nothing.
+                let named = node.as_map().is_some_and(|map| !map.is_empty());
+                (named || !hosts.is_empty()).then(|| Node::new(Value::List(hosts), node.span))
+            }
             (Shape::Options(_), Value::Map(map)) => {
                 let map = self.each(map, path, |_, node, _| {
                     Some(Node::string(to_text(&node.value), node.span))
@@ -220,7 +225,12 @@ impl NormalForm {
             }
             (Form::Bytes, value) => {
                 let size = self.bytes(value, span, path)?;
-                zero_is_kept(Value::String(size.to_string()), size == 0)
+                // A string can't be a negative size when it is read again.
+                let written = match size {
+                    ..0 => Value::Int(size),
+                    _ => Value::String(size.to_string()),
+                };
+                zero_is_kept(written, size == 0)
             }
             (Form::Duration, value) => match units::duration(&to_text(value)) {
                 Ok(duration) => {
@@ -269,7 +279,7 @@ impl NormalForm {
                 clippy::cast_possible_truncation,
                 reason = "Docker Compose drops what is behind the point, too"
             )]
-            Value::Float(number) => Some(*number as i64),
+            Value::Float(number) if number.abs() < 9e18 => Some(*number as i64),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
@@ -299,6 +309,10 @@ impl NormalForm {
             reason = "the precision in which Docker Compose keeps it"
         )]
         let single = number as f32;
+        if !single.is_finite() {
+            self.fail(span, path, format!("{} is no amount", to_text(value)));
+            return None;
+        }
         // The shortest text of the single, read back: what it prints as.
         single.to_string().parse().ok()
     }

@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::client::{Channel, Client, MAX_MESSAGE};
 use super::error::{Code, RpcError};
 use super::filter::Filter;
-use super::tasks::Exit;
+use super::process::Exit;
 use super::timestamp::time;
 
 const CALL: &str = "Events.Subscribe";

@@ -21,6 +21,7 @@ mod ingest;
 mod leases;
 mod name;
 mod namespaces;
+mod process;
 mod runtime;
 mod sandboxes;
 mod server;
@@ -40,11 +41,12 @@ pub use ingest::{Ingest, Writer};
 pub use leases::{LeaseRecord, Leases, Resource};
 pub use name::{InvalidName, LeaseId, Namespace};
 pub use namespaces::Namespaces;
+pub use process::{Exit, NewTask, Process, Signalled, Stdio, Task, TaskStatus};
 pub use runtime::{Runtime, RuntimeOptions};
 pub use sandboxes::Sandboxes;
 pub use server::Server;
 pub use snapshots::{Mount, SnapshotInfo, SnapshotKind, Snapshots};
-pub use tasks::{Exit, NewTask, Process, Signalled, Stdio, Task, TaskStatus, Tasks};
+pub use tasks::Tasks;
 
 /// Labels of an object, in order so that what is sent and shown is always the same.
 pub type Labels = std::collections::BTreeMap<String, String>;

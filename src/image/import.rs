@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use super::archive::{Archive, ArchiveError, ArchivedImage, Document, Layer, Piece, Variant};
 use super::digest::Digest;
@@ -124,18 +125,26 @@ impl Importer {
 
         let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
         let contents = Arc::clone(&archive.contents);
+        let given_up = CancellationToken::new();
+        let guard = given_up.clone().drop_guard();
         let reading = spawn_blocking(move || {
-            contents.stream(&wanted, &mut |piece| match sender.blocking_send(piece) {
+            let mut take = |piece| match sender.blocking_send(piece) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
-            })
+            };
+            contents.stream(&wanted, &given_up, &mut take)
         });
         let written = self.write_pieces(archive, &layers, &mut pieces).await;
-        // A reader that nobody listens to stops at its next piece.
+        // What could not be written needs no reading. A reader that fails is seen here alone: to
+        // the writer it is one that has come to its end.
+        if written.is_err() {
+            drop(guard);
+        }
         drop(pieces);
         let read = reading.await.expect("reading an archive does not panic");
+        let written = written?;
         read.map_err(|source| in_archive(archive, source))?;
-        written
+        Ok(written)
     }
 
     async fn write_pieces(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
 use super::user_files::UserFiles;
 use crate::containerd::{Client, LeaseId};
 use crate::image::{

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::container::Running;
 use super::exits::Exits;
 use super::host::Host;
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
 use super::life::KILL_WAIT;
 use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};

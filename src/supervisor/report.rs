@@ -5,7 +5,7 @@ use std::fmt;
 use crate::compose::model::ByteSize;
 use crate::pod::plan::Signal;
 
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
 
 /// One word from a pod. `Ended` is the last, and comes when no process of the pod lives any more.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::error::ArchiveError;
 use super::limits::Limits;
 use super::tar::{self, MemberKind};
@@ -93,12 +95,16 @@ impl fmt::Debug for Contents {
 
 impl Contents {
     /// Looks through the archive. Takes as long as reading it does, if it is compressed.
-    pub(super) fn open(source: Source, limits: Limits) -> Result<Self, ArchiveError> {
+    pub(super) fn open(
+        source: Source,
+        limits: Limits,
+        given_up: &CancellationToken,
+    ) -> Result<Self, ArchiveError> {
         match source {
             Source::Folder(folder) => Ok(Self::Folder { folder, limits }),
             Source::Tar(file) => {
                 let file = Arc::new(file);
-                let inventory = Inventory::of(&file, &limits)?;
+                let inventory = Inventory::of(&file, &limits, given_up)?;
                 Ok(Self::Tar {
                     file,
                     limits,
@@ -142,6 +148,7 @@ impl Contents {
     pub(in crate::image) fn stream(
         &self,
         wanted: &[String],
+        given_up: &CancellationToken,
         take: &mut dyn FnMut(Piece) -> ControlFlow<()>,
     ) -> Result<(), ArchiveError> {
         match self {
@@ -167,7 +174,7 @@ impl Contents {
                 }
                 let mut left: BTreeMap<&str, usize> =
                     wanted.iter().map(String::as_str).zip(0..).collect();
-                tar::walk(file, limits, &mut |member, content| {
+                tar::walk(file, limits, given_up, &mut |member, content| {
                     if let MemberKind::File(size) = member.kind
                         && let Some(number) = left.remove(member.path.as_str())
                         && pieces(number, &member.path, size, content, take)?.is_break()
@@ -262,10 +269,14 @@ fn document(path: &str, content: impl Read, limits: &Limits) -> Result<Vec<u8>, 
 }
 
 impl Inventory {
-    fn of(file: &Arc<File>, limits: &Limits) -> Result<Self, ArchiveError> {
+    fn of(
+        file: &Arc<File>,
+        limits: &Limits,
+        given_up: &CancellationToken,
+    ) -> Result<Self, ArchiveError> {
         let mut inventory = Self::default();
         let mut kept = 0;
-        tar::walk(file, limits, &mut |member, content| {
+        tar::walk(file, limits, given_up, &mut |member, content| {
             let path = &member.path;
             match &member.kind {
                 MemberKind::Other => return Ok(ControlFlow::Continue(())),

@@ -23,6 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::contents::{Contents, Piece};
 pub use self::contents::{LayoutFolder, Source};
@@ -85,8 +86,7 @@ pub(super) struct Layer {
 impl Archive {
     /// Looks through an archive. `name` is what messages call it.
     ///
-    /// Dropped while it runs, it goes on in its thread to the end of the archive and then lets go
-    /// of it; nothing else is touched.
+    /// Dropped while it runs, it stops reading, and lets go of the archive, in its own thread.
     ///
     /// # Errors
     /// [`ImageError::Archive`], if it is no archive of images, or damaged, or too large.
@@ -94,8 +94,10 @@ impl Archive {
     /// # Panics
     /// If the reading does.
     pub async fn read(name: &str, source: Source, limits: Limits) -> Result<Self, ImageError> {
+        let given_up = CancellationToken::new();
+        let _guard = given_up.clone().drop_guard();
         let read = spawn_blocking(move || -> Result<_, ArchiveError> {
-            let contents = Contents::open(source, limits)?;
+            let contents = Contents::open(source, limits, &given_up)?;
             let images = images(&contents, &limits)?;
             Ok((contents, images))
         });

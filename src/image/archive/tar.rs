@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entries, EntryType, PaxExtensions};
+use tokio_util::sync::CancellationToken;
 
 use super::error::{ArchiveError, PastLimit};
 use super::limits::Limits;
@@ -41,10 +42,12 @@ pub(super) enum MemberKind {
 pub(super) type Visit<'a> =
     dyn FnMut(&Member, &mut dyn Read) -> Result<ControlFlow<()>, ArchiveError> + 'a;
 
-/// Visits the members in their order, until the end or the visitor's.
+/// Visits the members in their order, until the end or the visitor's, or until nobody waits for it
+/// any more, which is an error that nobody sees.
 pub(super) fn walk(
     file: &Arc<File>,
     limits: &Limits,
+    given_up: &CancellationToken,
     visit: &mut Visit<'_>,
 ) -> Result<(), ArchiveError> {
     let metadata = file.metadata()?;
@@ -54,6 +57,7 @@ pub(super) fn walk(
     let reader = Positioned {
         file: Arc::clone(file),
         position: 0,
+        given_up: given_up.clone(),
     };
     match magic(file)? {
         [0x1f, 0x8b, ..] => {
@@ -216,10 +220,15 @@ fn magic(file: &File) -> io::Result<[u8; 4]> {
 struct Positioned {
     file: Arc<File>,
     position: u64,
+    /// Looked at here, since one member of a compressed archive may take minutes to pass.
+    given_up: CancellationToken,
 }
 
 impl Read for Positioned {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given_up.is_cancelled() {
+            return Err(io::Error::other("the reading was given up"));
+        }
         let count = self.file.read_at(buffer, self.position)?;
         self.position += count as u64;
         Ok(count)

@@ -6,6 +6,7 @@ use insta::assert_debug_snapshot;
 use proptest::prelude::*;
 use serde_json::json;
 use tar::{Builder, EntryType};
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{
     Members, append, config, gzip, link, named, read, read_source, read_within, summary,
@@ -41,7 +42,8 @@ fn layers(archive: &Archive) -> Result<Vec<Vec<u8>>, ArchiveError> {
     let wanted: Vec<_> = layers.iter().map(|layer| layer.path.clone()).collect();
     let mut read = vec![Vec::new(); wanted.len()];
     let mut current = 0;
-    archive.contents.stream(&wanted, &mut |piece| {
+    let given_up = CancellationToken::new();
+    archive.contents.stream(&wanted, &given_up, &mut |piece| {
         match piece {
             Piece::Begin(number) => current = number,
             Piece::Data(data) => read[current].extend(data),
@@ -376,6 +378,17 @@ fn a_file_that_is_shorter_or_longer_than_it_was_is_noticed() {
         pieces(b"layers"),
         Err(ArchiveError::Size { named: 5, .. })
     ));
+}
+
+#[test]
+fn a_reading_that_is_given_up_stops() {
+    let given_up = CancellationToken::new();
+    given_up.cancel();
+    for tar in [layout().tar(), gzip(&layout().tar())] {
+        let source = Source::Tar(super::fixture::file(&tar));
+        let opened = super::Contents::open(source, Limits::default(), &given_up);
+        assert!(opened.is_err());
+    }
 }
 
 proptest! {
