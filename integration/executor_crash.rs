@@ -12,16 +12,16 @@ use crate::oracle::{self, Oracle};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![Mesos: one_cleanup_later_nothing_is_left].into()
+    tests![Mesos: one_cleanup_later_nothing_is_left, the_next_executor_cleans_up].into()
 }
 
 const SLEEPS: &str = r#"
   one:
     image: app:1
-    command: [sh, -c, "while :; do sleep 1000; done"]
+    command: [sleep, "1000"]
   two:
     image: app:1
-    command: [sh, -c, "while :; do sleep 1000; done"]
+    command: [sleep, "1000"]
 "#;
 
 fn one_cleanup_later_nothing_is_left(lab: &Lab) {
@@ -51,6 +51,25 @@ fn one_cleanup_later_nothing_is_left(lab: &Lab) {
     bystander.kill();
     assert_eq!(bystander.until_end().state(), "TASK_KILLED");
     bystander.until_gone();
+}
+
+/// Nobody has to call it: the next executor on the host does.
+fn the_next_executor_cleans_up(lab: &Lab) {
+    let oracle = Oracle::over(lab);
+    let before = oracle.look();
+    crash(lab);
+    let mut next = Task::app(lab, SLEEPS).launch();
+    next.until_state("TASK_RUNNING");
+    next.kill();
+    assert_eq!(next.until_end().state(), "TASK_KILLED");
+    next.until_gone();
+    drop(next);
+    let left = oracle.left_since(&before, Duration::from_secs(30));
+    assert!(
+        left.is_empty(),
+        "left after the next executor:\n{}",
+        oracle::report(&left)
+    );
 }
 
 /// Runs a pod, kills its executor, and waits until Mesos has killed the pod.

@@ -43,7 +43,7 @@ fn the_sum_of_two_services(lab: &Lab) {
     assert_eq!(app["cpus"], json!(0.36));
     assert_eq!(app["mem"], json!(96 + 128 + 16));
     assert_eq!(app["disk"], json!(10 + 2 + 10));
-    runs_with(lab, &pod, &app, Wall::of(&app));
+    runs_with(lab, &pod, &app, &Wall::of(&app));
 }
 
 fn a_migration_at_its_peak(lab: &Lab) {
@@ -62,7 +62,7 @@ fn a_migration_at_its_peak(lab: &Lab) {
     let app = pod.app(&["--peak"]);
     assert_eq!(app["cpus"], json!(1.01));
     assert_eq!(app["mem"], json!(528));
-    runs_with(lab, &pod, &app, Wall::of(&app));
+    runs_with(lab, &pod, &app, &Wall::of(&app));
 }
 
 fn requests_with_limits_above_them(lab: &Lab) {
@@ -86,7 +86,7 @@ fn requests_with_limits_above_them(lab: &Lab) {
     assert_eq!(app["taskKillGracePeriodSeconds"], json!(3));
     let wall = Wall::of(&app);
     assert_eq!(wall.memory, (272 + 64) * MIB);
-    runs_with(lab, &pod, &app, wall);
+    runs_with(lab, &pod, &app, &wall);
 }
 
 /// A folder with a Compose file and its image, an archive of both, and an executor with this lab's
@@ -199,10 +199,10 @@ fn thousandths(value: &Value) -> u64 {
 }
 
 /// Runs an app's task, and holds what Mesos gave it against the app.
-fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: Wall) {
+fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: &Wall) {
     let mut run = marathon_task(lab, app, pod.instance()).launch();
     run.until_state("TASK_RUNNING");
-    assert_eq!(Wall::around(&mut run), wall);
+    assert_eq!(&Wall::around(&mut run), wall);
     let agent = lab.mesos().agent_state();
     let executor = &agent["frameworks"][0]["executors"][0];
     let task = &executor["tasks"][0];

@@ -51,6 +51,10 @@ impl Case {
     }
 }
 
+#[allow(
+    clippy::print_stderr,
+    reason = "nothing was compared: that must be seen"
+)]
 fn cases() -> Vec<Case> {
     let Some(folder) = std::env::var_os("COMPOSE_CASES") else {
         eprintln!("COMPOSE_CASES names no folder: nothing is compared");

@@ -23,7 +23,7 @@ fn pieces(page: &str) -> Vec<Piece<'_>> {
     while let Some(line) = lines.next() {
         if let Some(kind) = line.strip_prefix("```") {
             let inside = lines.by_ref().take_while(|line| !line.starts_with("```"));
-            let text = inside.map(|line| format!("{line}\n")).collect();
+            let text = inside.flat_map(|line| [line, "\n"]).collect();
             pieces.push(Piece::Block { kind, text });
         } else if line.starts_with('#') {
             pieces.push(Piece::Heading(line));

@@ -165,9 +165,10 @@ fn run(cli: &Cli, environment: BTreeMap<String, String>) -> Result<ExitCode, Fai
     for resource in &excess {
         say(&format!("compose-resources: it does not fit: {resource}"));
     }
-    Ok(match excess.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(FOUND),
+    Ok(if excess.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FOUND)
     })
 }
 

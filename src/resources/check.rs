@@ -89,10 +89,10 @@ impl Budget {
     pub fn exceeded_by(&self, task: &TaskSum) -> Vec<Excess> {
         fn over<T: PartialOrd + fmt::Display>(
             resource: &'static str,
-            needed: T,
-            allowed: Option<T>,
+            needed: &T,
+            allowed: Option<&T>,
         ) -> Option<Excess> {
-            let allowed = allowed.filter(|allowed| needed > *allowed)?;
+            let allowed = allowed.filter(|allowed| needed > allowed)?;
             Some(Excess {
                 resource,
                 needed: needed.to_string(),
@@ -101,10 +101,10 @@ impl Budget {
         }
         let amounts = &task.amounts;
         [
-            over("cpus", amounts.cpus, self.cpus),
-            over("mem", amounts.mem, self.mem),
-            over("disk", amounts.disk, self.disk),
-            over("gpus", task.gpus, self.gpus),
+            over("cpus", &amounts.cpus, self.cpus.as_ref()),
+            over("mem", &amounts.mem, self.mem.as_ref()),
+            over("disk", &amounts.disk, self.disk.as_ref()),
+            over("gpus", &task.gpus, self.gpus.as_ref()),
         ]
         .into_iter()
         .flatten()

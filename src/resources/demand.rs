@@ -329,9 +329,9 @@ fn pinned(service: &Service, findings: &mut Findings) -> Option<Figure<MilliCpus
 }
 
 /// How many different CPUs a list like `0-3,6` has.
-fn count_cpus(list: &str) -> Option<u64> {
+fn count_cpus(cpuset: &str) -> Option<u64> {
     let mut ranges = Vec::new();
-    for part in list.split(',') {
+    for part in cpuset.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last) = (number(first)?, number(last)?);
         if last < first {

@@ -383,9 +383,10 @@ impl<'p> Fold<'p> {
 
     fn together(&self, weights: impl Iterator<Item = u64>) -> Option<u64> {
         let weights: Vec<u128> = weights.map(u128::from).collect();
-        let sum = match self.options.peak {
-            true => self.graph.peak(&weights),
-            false => weights.iter().sum(),
+        let sum = if self.options.peak {
+            self.graph.peak(&weights)
+        } else {
+            weights.iter().sum()
         };
         u64::try_from(sum).ok()
     }

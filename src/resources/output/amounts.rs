@@ -24,9 +24,10 @@ pub(super) fn mebibytes(size: ByteSize) -> u64 {
 
 /// For people: mebibytes with a unit, and bytes where there are no whole ones.
 pub(super) fn size(size: ByteSize) -> String {
-    match size.0.is_multiple_of(MIB) {
-        true => format!("{} MiB", size.0 / MIB),
-        false => format!("{} B", size.0),
+    if size.0.is_multiple_of(MIB) {
+        format!("{} MiB", size.0 / MIB)
+    } else {
+        format!("{} B", size.0)
     }
 }
 

@@ -20,9 +20,10 @@ pub fn json(sum: &Sum, sources: &SourceMap) -> Value {
     let total = &sum.services_total;
     let services = sum.services.iter().map(|row| service(row, sources));
     let volumes = sum.volumes.iter().map(|volume| {
-        let amount = match volume.in_memory {
-            true => "mem_bytes",
-            false => "disk_bytes",
+        let amount = if volume.in_memory {
+            "mem_bytes"
+        } else {
+            "disk_bytes"
         };
         json!({"name": volume.name, (amount): volume.size.0})
     });

@@ -6,7 +6,7 @@ use super::amounts::size;
 use crate::compose::model::Protocol;
 use crate::resources::amount::Amounts;
 use crate::resources::basis::Ceiling;
-use crate::resources::demand::{Figure, Origin};
+use crate::resources::demand::Figure;
 use crate::resources::fold::{Reason, ServiceSum, Sum};
 use crate::resources::overhead;
 use crate::resources::ports::{OfferPort, protocol_name};
@@ -52,9 +52,10 @@ pub fn table(sum: &Sum) -> String {
     }
     for volume in &sum.volumes {
         let amount = size(volume.size);
-        let (mem, disk) = match volume.in_memory {
-            true => (amount, String::new()),
-            false => (String::new(), amount),
+        let (mem, disk) = if volume.in_memory {
+            (amount, String::new())
+        } else {
+            (String::new(), amount)
         };
         let name = format!("volume {}", volume.name);
         columns.row([name, String::new(), String::new(), mem, disk]);
@@ -64,9 +65,10 @@ pub fn table(sum: &Sum) -> String {
         columns.row(["/dev/shm".to_owned(), String::new(), String::new(), amount]);
     }
     let total = &sum.services_total;
-    let name = match sum.peak {
-        true => "services at their peak",
-        false => "services",
+    let name = if sum.peak {
+        "services at their peak"
+    } else {
+        "services"
     };
     let counts = [count(total.gpus), count(total.ports)];
     columns.row(amounts_row(name, total.amounts, counts));
@@ -102,9 +104,10 @@ fn count(number: u64) -> String {
 
 fn service_row(service: &ServiceSum) -> [String; 7] {
     [
-        match service.one_shot {
-            true => format!("{} (one-shot)", service.name),
-            false => service.name.clone(),
+        if service.one_shot {
+            format!("{} (one-shot)", service.name)
+        } else {
+            service.name.clone()
         },
         service.replicas.to_string(),
         with_origin(&service.total.cpus.to_string(), &service.cpus),
@@ -142,29 +145,22 @@ fn notes(sum: &Sum, out: &mut String) {
         let ports: Vec<String> = sum.task.ports.iter().map(port).collect();
         note(format!("Ports: {}", ports.join(", ")));
     }
-    let named = |cpus: bool| -> String {
-        let services = sum.defaulted().filter(|(_, of_cpus, of_mem)| match cpus {
-            true => *of_cpus,
-            false => *of_mem,
+    let defaults = [
+        ("CPUs", sum.defaults.cpus.to_string()),
+        ("memory", size(sum.defaults.mem)),
+    ];
+    for (resource, default) in defaults {
+        let services = sum.defaulted().filter(|(_, cpus, mem)| match resource {
+            "CPUs" => *cpus,
+            _ => *mem,
         });
-        services
-            .map(|(name, ..)| name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    if sum.services.iter().any(|service| is_default(&service.cpus)) {
-        let default = sum.defaults.cpus;
-        note(format!(
-            "No CPUs stated, {default} assumed: {}",
-            named(true)
-        ));
-    }
-    if sum.services.iter().any(|service| is_default(&service.mem)) {
-        let default = size(sum.defaults.mem);
-        note(format!(
-            "No memory stated, {default} assumed: {}",
-            named(false)
-        ));
+        let services: Vec<&str> = services.map(|(name, ..)| name).collect();
+        if !services.is_empty() {
+            let services = services.join(", ");
+            note(format!(
+                "No {resource} stated, {default} assumed: {services}"
+            ));
+        }
     }
     for (reason, why) in [
         (Reason::Profile, "no active profile has it"),
@@ -177,10 +173,6 @@ fn notes(sum: &Sum, out: &mut String) {
             note(format!("Not counted ({why}): {}", names.join(", ")));
         }
     }
-}
-
-fn is_default<T>(figure: &Figure<T>) -> bool {
-    figure.origin == Origin::Default
 }
 
 fn port(port: &OfferPort) -> String {
