@@ -24,6 +24,7 @@ mod lab;
 mod lease;
 mod lifecycle;
 mod logs;
+mod marathon;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -31,6 +32,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod sys;
 mod trial;
 mod up;
 mod wait;
@@ -41,7 +43,8 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Arguments;
-use nix::sys::signal::{SigSet, Signal};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use oracle::Oracle;
 use trial::{SharedLab, Test};
@@ -52,6 +55,7 @@ fn tests() -> Vec<Test> {
         oracle_sees::tests(),
         client::tests(),
         image::tests(),
+        sys::tests(),
         lifecycle::tests(),
         placement::tests(),
         namespaces::tests(),
@@ -65,6 +69,7 @@ fn tests() -> Vec<Test> {
         services::tests(),
         runtimes::tests(),
         up::tests(),
+        marathon::tests(),
         cleanup::tests(),
     ];
     themes.into_iter().flatten().collect()
@@ -92,8 +97,8 @@ fn main() -> ExitCode {
 
     stop(&lab);
     let left = oracle.left_since(&before, Duration::from_secs(10));
-    for finding in &left {
-        eprintln!("left on the host: {finding}");
+    if !left.is_empty() {
+        eprintln!("left on the host:\n{}", oracle::report(&left));
     }
     if conclusion.has_failed() || !left.is_empty() {
         return ExitCode::from(101);
@@ -114,12 +119,21 @@ fn stop(lab: &SharedLab) {
 }
 
 /// Ctrl-C and SIGTERM stop the lab before they end the program.
+///
+/// By handlers, which end with an exec: blocked signals would stay blocked in the programs under
+/// test.
 fn end_in_order(lab: SharedLab) {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    // Before any other thread: they all inherit it. The children don't, std sees to that.
-    signals.thread_block().expect("a thread may block signals");
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime for two signals can be made");
     thread::spawn(move || {
-        signals.wait().expect("there are signals to wait for");
+        runtime.block_on(async {
+            let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+            let [mut interrupt, mut terminate] = signals.map(|it| it.expect("it can be handled"));
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
         stop(&lab);
         process::exit(130);
     });

@@ -18,7 +18,7 @@ use nix::unistd::mkfifo;
 use crate::image_archive::{Form, Image, busybox};
 use crate::lab::host::CGROUPS;
 use crate::lab::{Lab, cgroup_name};
-use crate::oracle::{Finding, Kind, Oracle, cgroups};
+use crate::oracle::{Finding, Kind, Oracle, cgroups, files};
 use crate::trial::{Test, tests};
 use crate::wait::{self, PATIENCE};
 
@@ -109,21 +109,30 @@ fn a_shim_of_our_containerd(lab: &Lab) {
 }
 
 fn a_container(lab: &Lab) {
+    sees(lab, &[Kind::Container], || create_container(lab));
+    ctr(lab, &["containers", "delete", "planted"]);
+}
+
+fn create_container(lab: &Lab) {
     let spec = lab.fixture().join("config.json");
     fs::write(&spec, r#"{"ociVersion": "1.0.2"}"#).expect("the fixture's folder takes a file");
-    sees(lab, &[Kind::Container], || {
-        ctr(
-            lab,
-            &[
-                "containers",
-                "create",
-                "--config",
-                &spec.display().to_string(),
-                "planted",
-            ],
-        );
-    });
+    let spec = spec.display().to_string();
+    ctr(lab, &["containers", "create", "--config", &spec, "planted"]);
+}
+
+/// From now on the lab knows a container `planted`, which is no more.
+fn once_a_container(lab: &Lab) {
+    create_container(lab);
     ctr(lab, &["containers", "delete", "planted"]);
+    let known = || {
+        lab.containerd()
+            .containers_ever()
+            .iter()
+            .any(|(_, name)| name == "planted")
+    };
+    wait::until("containerd to tell of a container", PATIENCE, || {
+        known().then_some(())
+    });
 }
 
 fn a_container_that_runs(lab: &Lab) {
@@ -235,8 +244,9 @@ fn a_bundle(lab: &Lab) {
 }
 
 fn a_dead_socket_of_a_shim(lab: &Lab) {
-    let folder = Folder::below(Path::new("/run"), &["containerd", "s"]);
-    let path = folder.path().join(name());
+    once_a_container(lab);
+    let _folder = Folder::below(Path::new("/run"), &["containerd", "s"]);
+    let path = files::shim_socket(lab.containerd(), NAMESPACE, "planted");
     let listener = UnixListener::bind(&path).expect("the folder takes a socket");
     sees(lab, &[Kind::DeadSocket], || drop(listener));
     fs::remove_file(path).expect("it is there");
@@ -331,8 +341,12 @@ fn descriptors_of_containerd(lab: &Lab) {
 }
 
 fn state_of_the_runtime(lab: &Lab) {
+    once_a_container(lab);
     sees(lab, &[Kind::RuntimeState], || {
-        Folder::below(Path::new("/run/containerd"), &["runc", NAMESPACE, &name()])
+        Folder::below(
+            Path::new("/run/containerd"),
+            &["runc", NAMESPACE, "planted"],
+        )
     });
 }
 

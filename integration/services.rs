@@ -200,7 +200,10 @@ fn secure_defaults(lab: &Lab) {
       - |
         grep -E '^(CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status | tr '\t' ' '
         echo "core $$(ulimit -c)"
-        echo "kcore has $$(wc -c < /proc/kcore) bytes"
+        for file in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do
+          [ ! -e $$file ] || echo "masked file has $$(wc -c < $$file) bytes"
+        done
+        echo "firmware has $$(ls -A /sys/firmware | wc -l) entries"
         echo 0 2> /dev/null > /proc/sys/kernel/panic || echo "sysctls can not be written"
         mknod /tmp/disk b 8 0 2> /dev/null; cat /tmp/disk 2> /dev/null || echo "no disks"
         mkdir /sys/fs/cgroup/memory/mine 2> /dev/null || echo "cgroups can not be written"
@@ -223,11 +226,17 @@ fn secure_defaults(lab: &Lab) {
             "NoNewPrivs: 1",
             "Seccomp: 2",
             "core 0",
-            "kcore has 0 bytes",
+            "masked file has 0 bytes",
+            "firmware has 0 entries",
             "sysctls can not be written",
             "no disks",
             "cgroups can not be written",
         ],
+    );
+    let mut masked = text.lines().filter(|line| line.starts_with("masked file"));
+    assert!(
+        masked.all(|line| line == "masked file has 0 bytes"),
+        "{text}"
     );
 }
 

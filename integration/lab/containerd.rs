@@ -1,17 +1,19 @@
 //! A containerd for the tests alone: its own root, state and socket, whatever its version.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::witness::Witness;
 use crate::wait;
 
 /// Plugins that would write to places outside our folders, or that nobody here asks for.
@@ -27,7 +29,13 @@ const DISABLED: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Containerd {
     folder: PathBuf,
-    process: Mutex<Option<Child>>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Child,
+    witness: Witness,
 }
 
 impl Containerd {
@@ -35,7 +43,7 @@ impl Containerd {
     pub(crate) fn start(folder: &Path) -> Result<Self, String> {
         let this = Self {
             folder: folder.to_owned(),
-            process: Mutex::new(None),
+            running: Mutex::new(None),
         };
         this.configure()
             .map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -61,11 +69,18 @@ impl Containerd {
 
     /// None while it is stopped.
     pub(crate) fn pid(&self) -> Option<Pid> {
-        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = process.as_ref()?.id();
-        Some(Pid::from_raw(
-            id.try_into().expect("a process id is positive"),
-        ))
+        self.running()
+            .as_ref()
+            .map(|running| pid_of(&running.process))
+    }
+
+    /// Namespace and name of every container that it ever had.
+    pub(crate) fn containers_ever(&self) -> BTreeSet<(String, String)> {
+        let running = self.running();
+        running
+            .as_ref()
+            .map(|running| running.witness.containers())
+            .unwrap_or_default()
     }
 
     /// What `ctr` says to these arguments; its error text if it fails.
@@ -113,26 +128,14 @@ impl Containerd {
 
     /// Ends it as a service manager would, or with SIGKILL after a while.
     pub(crate) fn stop(&self) {
-        self.end(Signal::SIGTERM);
+        if let Some(running) = self.running().take() {
+            drop(running.witness);
+            end(running.process, Signal::SIGTERM);
+        }
     }
 
-    fn end(&self, signal: Signal) {
-        let taken = self
-            .process
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(mut process) = taken else { return };
-        let pid = Pid::from_raw(process.id().try_into().expect("a process id is positive"));
-        // It may have ended by itself; then there is only its status to take.
-        let _ = kill(pid, signal);
-        let ended = wait::within(Duration::from_secs(10), || {
-            process.try_wait().ok().flatten()
-        });
-        if ended.is_none() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn configure(&self) -> io::Result<()> {
@@ -167,17 +170,33 @@ impl Containerd {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("containerd: {error}"))?;
-        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
         let answers = wait::within(Duration::from_secs(30), || {
             self.ctr("default", &["version"]).ok()
         });
         if answers.is_none() {
-            self.end(Signal::SIGKILL);
-            return Err(format!(
-                "containerd does not answer:\n{}",
-                super::tail(&self.log(), 0, 20)
-            ));
+            end(process, Signal::SIGKILL);
+            let log = super::tail(&self.log(), 0, 20);
+            return Err(format!("containerd does not answer:\n{log}"));
         }
+        let witness = Witness::start(self.folder.join("events"), &self.socket())?;
+        *self.running() = Some(Running { process, witness });
         Ok(())
     }
+}
+
+/// With SIGKILL after a while.
+fn end(mut process: Child, signal: Signal) {
+    // It may have ended by itself; then there is only its status to take.
+    let _ = kill(pid_of(&process), signal);
+    let ended = wait::within(Duration::from_secs(10), || {
+        process.try_wait().ok().flatten()
+    });
+    if ended.is_none() {
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+}
+
+fn pid_of(process: &Child) -> Pid {
+    Pid::from_raw(process.id().try_into().expect("a process id is positive"))
 }

@@ -1,7 +1,8 @@
 //! The Mesos master and agent of `integration/mesos-lab`, for the tests alone.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,6 +71,23 @@ impl Mesos {
         let pid = state["agent"].as_i64().expect("the agent runs");
         let pid = Pid::from_raw(pid.try_into().expect("a process id is small"));
         kill(pid, Signal::SIGKILL).expect("the agent can be killed");
+    }
+
+    /// What the agent says of itself and its tasks.
+    pub(crate) fn agent_state(&self) -> Value {
+        let status = lab(&self.folder, "status", &[]).expect("the lab tells its state");
+        let status: Value = serde_json::from_str(&status).expect("the state is JSON");
+        let address = status["at"]["agent"].as_str().expect("the agent has one");
+        let mut stream = TcpStream::connect(address).expect("the agent listens");
+        stream
+            .write_all(b"GET /state HTTP/1.0\r\n\r\n")
+            .expect("the agent hears");
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .expect("the agent answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("there is a body");
+        serde_json::from_str(body).expect("the state is JSON")
     }
 
     /// Kills the agent with SIGKILL if it lives, starts it on the same state, and waits until the

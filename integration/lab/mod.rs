@@ -10,6 +10,7 @@ pub(crate) mod pod;
 pub(crate) mod program;
 mod sweep;
 pub(crate) mod task;
+mod witness;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +23,6 @@ use tempfile::TempDir;
 
 use self::containerd::Containerd;
 use self::mesos::Mesos;
-use crate::oracle::{Oracle, View};
 
 /// The program under test.
 pub(crate) const EXECUTOR: &str = env!("CARGO_BIN_EXE_compose-executor");
@@ -36,8 +36,6 @@ pub(crate) struct Lab {
     mesos: OnceLock<Result<Mesos, String>>,
     fixtures: AtomicUsize,
     evidence: Mutex<Vec<Evidence>>,
-    /// The host, before anything was started.
-    host: View,
 }
 
 /// A file or a text that tells what happened in a test, for when it fails.
@@ -79,7 +77,6 @@ impl Evidence {
 impl Lab {
     /// Starts the containerd. Mesos comes when a test first wants it.
     pub(crate) fn start() -> Result<Self, String> {
-        let host = Oracle::over_host().look();
         let folder = tempfile::Builder::new()
             .prefix("compose-executor-it.")
             .permissions(fs::Permissions::from_mode(0o755))
@@ -98,7 +95,6 @@ impl Lab {
             mesos: OnceLock::new(),
             fixtures: AtomicUsize::new(0),
             evidence: Mutex::default(),
-            host,
         })
     }
 

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Lab;
-use crate::oracle::{Kind, Oracle, cgroups, processes};
+use crate::oracle::{cgroups, files, processes};
 use crate::wait;
 
 pub(super) fn sweep(lab: &Lab) {
@@ -29,11 +29,11 @@ pub(super) fn sweep(lab: &Lab) {
         }
     }
     cgroups::remove_below(cgroups::of_this_run);
-    for finding in Oracle::over_host().left_since(&lab.host, Duration::ZERO) {
-        // The runtime's state is a folder, a shim's socket is not.
-        if matches!(finding.kind, Kind::DeadSocket | Kind::RuntimeState) {
-            let _ = fs::remove_dir_all(&finding.what).or_else(|_| fs::remove_file(&finding.what));
-        }
+    for path in files::dead_sockets(lab.containerd()) {
+        let _ = fs::remove_file(path);
+    }
+    for path in files::runtime_state(lab.containerd()) {
+        let _ = fs::remove_dir_all(path);
     }
 }
 

@@ -1,10 +1,14 @@
 //! L8, L9, L10, L13, L15 and L18: files, folders and sockets.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::lab::containerd::Containerd;
 
@@ -23,13 +27,27 @@ pub(super) fn bundles(containerd: &Containerd) -> Vec<String> {
     shown(found)
 }
 
+/// Where a shim listens that serves this group of containers: as containerd's runtime v2 has named
+/// its sockets since 1.4.
+pub(crate) fn shim_socket(containerd: &Containerd, namespace: &str, group: &str) -> PathBuf {
+    let name = containerd.socket().join(namespace).join(group);
+    let mut path = String::from("/run/containerd/s/");
+    for byte in Sha256::digest(name.as_os_str().as_bytes()) {
+        write!(path, "{byte:02x}").expect("a string takes all that is written");
+    }
+    path.into()
+}
+
 /// Sockets of shims that are no more.
-pub(super) fn dead_sockets() -> Vec<String> {
-    let sockets = list(Path::new("/run/containerd/s"));
+pub(crate) fn dead_sockets(containerd: &Containerd) -> Vec<String> {
+    let ever = containerd.containers_ever();
+    let sockets = ever
+        .iter()
+        .map(|(namespace, name)| shim_socket(containerd, namespace, name));
     let dead = |path: &PathBuf| {
         UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     };
-    shown(sockets.into_iter().filter(dead))
+    shown(sockets.filter(dead))
 }
 
 /// FIFOs and sockets of containers.
@@ -58,18 +76,18 @@ pub(super) fn records(root: &Path, state: &Path) -> Vec<String> {
     shown(found)
 }
 
-/// What the runtimes keep, whichever was chosen.
-pub(super) fn runtime_state() -> Vec<String> {
-    const TOPS: [&str; 3] = ["/run/containerd/runc", "/run/containerd/crun", "/run/crun"];
-    let mut found = Vec::new();
-    for top in TOPS.iter().flat_map(|top| list(Path::new(top))) {
-        if top.join("status").exists() || top.join("state.json").exists() {
-            found.push(top); // crun has no folder for each namespace
-        } else {
-            found.extend(list(&top));
-        }
-    }
-    shown(found)
+/// What the runtimes keep, whichever was chosen: crun has no folder for each namespace.
+pub(crate) fn runtime_state(containerd: &Containerd) -> Vec<String> {
+    let ever = containerd.containers_ever();
+    let places = ever.iter().flat_map(|(namespace, name)| {
+        [
+            format!("/run/containerd/runc/{namespace}/{name}"),
+            format!("/run/containerd/crun/{namespace}/{name}"),
+            format!("/run/runc/{name}"),
+            format!("/run/crun/{name}"),
+        ]
+    });
+    places.filter(|place| Path::new(place).exists()).collect()
 }
 
 /// What CNI itself and host-local remember.

@@ -10,19 +10,20 @@
 
 pub(crate) mod cgroups;
 mod containerd;
-mod files;
+pub(crate) mod files;
 mod mounts;
 mod network;
 pub(crate) mod processes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::Pid;
 
-use crate::lab::Lab;
+use crate::lab::host::CGROUPS;
+use crate::lab::{Lab, cgroup_name};
 use crate::wait;
 
 /// What can be left behind.
@@ -79,6 +80,29 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind, self.what)
     }
+}
+
+/// A line for each, the same control group in several hierarchies on one.
+pub(crate) fn report(findings: &[Finding]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for finding in findings {
+        let below = finding
+            .what
+            .strip_prefix(CGROUPS)
+            .and_then(|path| path.get(1..));
+        match below.and_then(|path| path.split_once('/')) {
+            Some((hierarchy, group)) if finding.kind == Kind::Cgroup => {
+                groups.entry(group).or_default().push(hierarchy);
+            }
+            _ => lines.push(finding.to_string()),
+        }
+    }
+    let group = |(path, hierarchies): (&str, Vec<&str>)| {
+        format!("{:?}: /{path} of {}", Kind::Cgroup, hierarchies.join(", "))
+    };
+    lines.extend(groups.into_iter().map(group));
+    lines.join("\n")
 }
 
 /// What there was to see at one moment.
@@ -144,9 +168,14 @@ impl<'lab> Oracle<'lab> {
             Kind::Port,
             network::listening(cgroups::of_pods, folder.as_deref()),
         );
-        add(Kind::Cgroup, cgroups::list(cgroups::of_pods));
-        add(Kind::DeadSocket, files::dead_sockets());
-        add(Kind::RuntimeState, files::runtime_state());
+        let mut groups = cgroups::list(cgroups::of_pods);
+        if self.lab.is_some() {
+            // Mesos' own root, which it leaves itself; in hierarchies that it has nothing to do
+            // with, an executor can't tell whether another one is just about to use it.
+            let mesos = format!("/{}", cgroup_name("mesos"));
+            groups.retain(|group| !group.ends_with(&mesos));
+        }
+        add(Kind::Cgroup, groups);
         add(Kind::CniCache, files::cni_caches());
         add(Kind::Network, network::left());
         if let Some(folder) = &folder {
@@ -161,6 +190,8 @@ impl<'lab> Oracle<'lab> {
             add(Kind::Io, files::pipes(&lab.state()));
             add(Kind::Record, files::records(&lab.root(), &lab.state()));
             add(Kind::Bundle, files::bundles(lab.containerd()));
+            add(Kind::DeadSocket, files::dead_sockets(lab.containerd()));
+            add(Kind::RuntimeState, files::runtime_state(lab.containerd()));
             for (kind, what) in containerd::objects(lab.containerd()) {
                 add(kind, what);
             }

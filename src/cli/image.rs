@@ -1,5 +1,6 @@
 //! `image load` and `image ls`: names for all pods, made by the operator.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -105,10 +106,7 @@ async fn load(client: &Client, args: &LoadArgs) -> Result<u8, CommandError> {
     let loaded = loaded?;
     released?;
     let text = match args.format {
-        Format::Table => loaded
-            .iter()
-            .map(|(name, digest)| format!("{name} {digest}\n"))
-            .collect(),
+        Format::Table => table(&loaded),
         Format::Json => {
             let rows: Vec<_> = loaded
                 .iter()
@@ -174,26 +172,31 @@ async fn list(client: &Client, format: Format) -> Result<u8, CommandError> {
         .list()
         .await
         .map_err(CommandError::failed)?;
+    let rows: Vec<_> = images
+        .into_iter()
+        .map(|image| (image.name, image.digest))
+        .collect();
     let text = match format {
-        Format::Table => {
-            let width = images
-                .iter()
-                .map(|image| image.name.len())
-                .max()
-                .unwrap_or_default()
-                .max("NAME".len());
-            let row = |name: &str, digest: &str| format!("{name:width$}  {digest}\n");
-            let rows = images.iter().map(|image| row(&image.name, &image.digest));
-            [row("NAME", "DIGEST")].into_iter().chain(rows).collect()
-        }
+        Format::Table => table(&rows),
         Format::Json => {
-            let rows: Vec<_> = images
+            let rows = rows
                 .iter()
-                .map(|image| json!({"name": image.name, "digest": image.digest}))
-                .collect();
+                .map(|(name, digest)| json!({"name": name, "digest": digest}));
+            let rows: Vec<_> = rows.collect();
             format!("{:#}\n", json!({"schema": 1, "images": rows}))
         }
     };
     exit::print(&text)?;
     Ok(exit::SUCCESS)
+}
+
+/// Names and digests, one image a line.
+fn table(images: &[(String, String)]) -> String {
+    let width = images.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or_default().max("NAME".len());
+    let mut text = format!("{:width$}  DIGEST\n", "NAME");
+    for (name, digest) in images {
+        writeln!(text, "{name:width$}  {digest}").expect("a string takes all that is written");
+    }
+    text
 }

@@ -69,6 +69,9 @@ enum Command {
 
 /// The program: arguments and environment in, an exit code out.
 pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> ExitCode {
+    if let Err(error) = crate::sys::signal::unblock_all() {
+        exit::warn(&format!("compose-executor: signals stay blocked: {error}"));
+    }
     let environment = Environment::new(environment);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,

@@ -12,14 +12,16 @@ use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
 use super::{Environment, plan};
-use crate::executor::LogTarget;
 use crate::executor::config::{Config, LogLevel};
+use crate::executor::{LogTarget, with_causes};
 use crate::journal::Owner;
 use crate::pod::plan::PodPlan;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::{Pod, PodRequest};
-use crate::supervisor::report::{EndCause, PodEnd, PodReport, ServiceState, StopReason};
+use crate::supervisor::report::{
+    EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason,
+};
 use crate::supervisor::user_files::UserFiles;
 
 /// Flags of `up`.
@@ -58,7 +60,7 @@ pub(super) fn run(
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
     let loaded = plan::load(project, environment)?;
-    block_on(async {
+    block_on(Box::pin(async {
         let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
         let unique = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -66,7 +68,7 @@ pub(super) fn run(
             .as_nanos();
         let planned = plan::plan(
             &loaded,
-            &host,
+            host,
             &config,
             &format!("{}-{unique}", std::process::id()),
         )?;
@@ -85,10 +87,10 @@ pub(super) fn run(
         };
         let code = follow(Arc::clone(&opened), request).await?;
         if let Some(host) = Arc::into_inner(opened) {
-            host.close().await;
+            Box::pin(host.close()).await;
         }
         Ok(code)
-    })
+    }))
 }
 
 /// Runs the pod until it is over, and nothing of it is left.
@@ -130,39 +132,29 @@ fn stop(pod: &Pod, asked: &mut bool) {
 }
 
 fn tell(end: &PodEnd) {
-    match &end.cause {
-        EndCause::Finished | EndCause::Stopped(_) => {}
+    let text = match &end.cause {
+        EndCause::Finished | EndCause::Stopped(_) => return,
         EndCause::ServiceFailed(service) => {
-            let end = &end.services[*service];
-            if let ServiceState::Exited(exit) = end.state {
-                let oom = if exit.oom.is_some() {
-                    " (out of memory)"
-                } else {
-                    ""
-                };
-                exit::warn(&format!(
-                    "compose-executor: service \"{}\" failed: {}{oom}",
-                    end.service, exit.status
-                ));
-            }
+            let service = &end.services[*service];
+            let ServiceState::Exited(exit) = service.state else {
+                return;
+            };
+            let oom = exit.oom.map_or("", |_| " (out of memory)");
+            format!(
+                "service \"{}\" failed: {}{oom}",
+                service.service, exit.status
+            )
         }
-        EndCause::LaunchFailed(error) => {
-            exit::warn(&format!(
-                "compose-executor: {}",
-                crate::executor::with_causes(error)
-            ));
-        }
-        EndCause::SandboxDied => {
-            exit::warn("compose-executor: the pod's pause container was killed from outside")
-        }
-        EndCause::RuntimeLost => {
-            exit::warn("compose-executor: containerd does not answer any more")
-        }
-    }
+        EndCause::LaunchFailed(error) => with_causes(error),
+        EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
+        EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
+        EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
+    };
+    exit::warn(&format!("compose-executor: {text}"));
 }
 
 fn code(end: &PodEnd, main: Option<&str>) -> u8 {
-    let of = |service: &crate::supervisor::report::ServiceEnd| match service.state {
+    let of = |service: &ServiceEnd| match service.state {
         ServiceState::Exited(exit) => Some(exit.status.shell_code()),
         _ => None,
     };
@@ -177,6 +169,7 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
         }
         EndCause::ServiceFailed(service) => of(&end.services[*service]).unwrap_or(exit::FAILURE),
         EndCause::LaunchFailed(error) if error.is_users() => exit::REFUSED,
+        EndCause::Fault => exit::OWN_FAULT,
         EndCause::LaunchFailed(_) | EndCause::SandboxDied | EndCause::RuntimeLost => exit::FAILURE,
     }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::Diagnostic;
 use super::files::{FileKind, resolve};
 use super::loading::{Loading, Stop};
-use super::normal_form::flag;
 use super::source::Span;
 
 /// Adds to `environment` what the env files of a folder give and it has not.
@@ -54,16 +53,13 @@ fn chosen(loading: &mut Loading<'_>, folder: &Path) -> Result<Vec<PathBuf>, Stop
     }
     if let Some(text) = loading.options.environment.get("COMPOSE_DISABLE_ENV_FILE") {
         match text.as_str() {
-            "1" | "t" | "T" => return Ok(Vec::new()),
-            "0" | "f" | "F" => {}
-            text => match flag(text) {
-                Some(true) => return Ok(Vec::new()),
-                Some(false) => {}
-                None => {
-                    let problem = format!("COMPOSE_DISABLE_ENV_FILE: `{text}` is no boolean");
-                    return loading.stop(Diagnostic::invalid(problem));
-                }
-            },
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => return Ok(Vec::new()),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => {}
+            text => {
+                let problem =
+                    format!("COMPOSE_DISABLE_ENV_FILE: `{text}` is neither true nor false");
+                return loading.stop(Diagnostic::invalid(problem));
+            }
         }
     }
     let default = folder.join(".env");

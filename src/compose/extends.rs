@@ -1,15 +1,13 @@
 //! `extends`: a service that begins as a copy of another, of the same document or of another file.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::diagnostic::Diagnostic;
 use super::files::resolve;
-use super::loading::{Loading, Scope, Stop};
+use super::loading::{ExtendedFile, Loading, Scope, Stop};
 use super::merge::merge;
 use super::node::{Map, Node};
 use super::path::Path;
-use super::paths::{self, Bases};
 use super::reset::Resets;
 use super::source::{Bringing, Brought, SourceId, Span};
 
@@ -146,25 +144,13 @@ fn from_document(
         return Ok(None);
     }
     extend(loading, services, base, document, way)?;
-    let mut copy = services.get(base).expect("it was there above").clone();
-    if copy.as_map().is_none() && !copy.is_null() {
+    let base_service = services.get(base).expect("it was there above");
+    if base_service.as_map().is_none() && !base_service.is_null() {
         let problem = format!("services.{base} must be a mapping");
-        loading.fail(Diagnostic::invalid(problem).at(copy.span));
+        loading.fail(Diagnostic::invalid(problem).at(base_service.span));
         return Ok(None);
     }
-    let brought = Brought {
-        by: span,
-        how: Bringing::Extends,
-    };
-    let mut derived: HashMap<SourceId, SourceId> = HashMap::new();
-    let sources = &mut loading.sources;
-    copy.map_spans(&mut |mut span| {
-        span.source = *derived
-            .entry(span.source)
-            .or_insert_with(|| sources.derive(span.source, brought));
-        span
-    });
-    Ok(Some(copy))
+    loading.copied(base_service, span).map(Some)
 }
 
 /// The base in another file, which is read for it; its paths are relative to that file.
@@ -181,41 +167,41 @@ fn from_file(
         return Ok(None);
     }
     let path = resolve(&document.scope.folder, loading.expand_home(file));
-    let folder = path.parent().map(ToOwned::to_owned).unwrap_or_default();
     let brought = Brought {
         by: span,
         how: Bringing::Extends,
     };
     // The variables are the project's, not the folder's.
     let scope = Scope {
-        folder,
-        environment: document.scope.environment.clone(),
+        folder: path.parent().map(ToOwned::to_owned).unwrap_or_default(),
+        ..document.scope.clone()
     };
-    let (mut tree, resets) = loading.extended_file(&path, brought, &scope)?;
-    let home = loading.home();
-    let bases = Bases {
-        folder: &scope.folder,
-        home: home.as_deref(),
-    };
-    paths::absolute(&mut tree, Path::default(), bases, &mut loading.errors);
+    let ExtendedFile { mut tree, resets } = loading.extended_file(&path, brought, &scope)?;
     let source = tree.span.source;
-    let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) else {
-        let problem = format!("services.{name}.extends: {file} has no services");
-        loading.fail(Diagnostic::invalid(problem).at(span));
-        return Ok(None);
+    let found = match tree.get_mut("services").and_then(Node::as_map_mut) {
+        None => {
+            let problem = format!("services.{name}.extends: {file} has no services");
+            loading.fail(Diagnostic::invalid(problem).at(span));
+            None
+        }
+        Some(services) if !services.contains(base) => {
+            loading.missing_service(span, name, base, services.keys(), Some(file));
+            None
+        }
+        Some(services) => {
+            let document = Document {
+                scope: &scope,
+                path: path.clone(),
+                source,
+                resets: &resets,
+            };
+            extend(loading, services, base, &document, way)?;
+            let found = services.get(base).expect("it was there above");
+            Some(loading.copied(found, span)?)
+        }
     };
-    if !services.contains(base) {
-        loading.missing_service(span, name, base, services.keys(), Some(file));
-        return Ok(None);
-    }
-    let document = Document {
-        scope: &scope,
-        path,
-        source,
-        resets: &resets,
-    };
-    extend(loading, services, base, &document, way)?;
-    Ok(services.remove(base))
+    loading.keep_extended(&path, &scope, ExtendedFile { tree, resets });
+    Ok(found)
 }
 
 fn circle(loading: &mut Loading<'_>, way: &[Step], step: &Step) -> bool {

@@ -5,9 +5,13 @@
 pub struct Limits {
     /// Bytes of one file.
     pub file_bytes: u64,
-    /// Files read, Compose files and env files alike.
+    /// Compose files of a project.
     pub files: usize,
-    /// Nodes of all documents together, each alias counted as what it stands for.
+    /// Env files and label files of a project.
+    pub env_files: usize,
+    /// How often files are read, those that are included from several places each time.
+    pub reads: usize,
+    /// Nodes of all documents together, aliases and extended services counted in full.
     pub nodes: usize,
     /// Nesting of mappings and lists.
     pub depth: usize,
@@ -17,21 +21,20 @@ pub struct Limits {
     pub interpolation_bytes: usize,
     /// Steps from a service to the one it extends, and from a file to the one it includes.
     pub references: usize,
-    /// Services of a project.
-    pub services: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             file_bytes: 1 << 20,
-            files: 64,
+            files: 16,
+            env_files: 64,
+            reads: 256,
             nodes: 100_000,
             depth: 64,
             interpolation_depth: 16,
             interpolation_bytes: 1 << 20,
             references: 32,
-            services: 2_048,
         }
     }
 }

@@ -221,10 +221,7 @@ fn merged(loading: &mut Loading<'_>) -> Result<Merged, Stop> {
     environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
 
     // 4 and 5
-    let scope = Scope {
-        folder,
-        environment,
-    };
+    let scope = loading.scope(folder, environment);
     let mut tree = loading.model(files, &scope)?;
     if tree.as_map().is_none_or(Map::is_empty) {
         return loading.stop(Diagnostic::invalid("the Compose file is empty"));
@@ -331,7 +328,7 @@ fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
         project,
         tree: normal,
         profiles: all_profiles,
-        environment: scope.environment,
+        environment: scope.environment.as_ref().clone(),
     })
 }
 

@@ -1,8 +1,10 @@
 //! A load under way: the files read so far, what they had wrong, and the steps from a file to a
 //! merged tree that the project's own files, included and extended ones share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path as FsPath, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::canonical::Canonical;
 use super::defaults;
@@ -34,7 +36,9 @@ pub(super) struct Stop;
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     pub folder: PathBuf,
-    pub environment: BTreeMap<String, String>,
+    pub environment: Rc<BTreeMap<String, String>>,
+    /// Tells environments apart.
+    pub id: usize,
 }
 
 /// The state of a load.
@@ -46,8 +50,25 @@ pub(super) struct Loading<'a> {
     pub warnings: Vec<Diagnostic>,
     /// What only a launch refuses.
     pub deferred: Vec<Diagnostic>,
+    /// Files that services were taken from.
+    extended: HashMap<(PathBuf, usize), ExtendedFile>,
+    seen: HashSet<(PathBuf, Role)>,
+    scopes: usize,
+    reads_left: usize,
     nodes_left: usize,
-    files_left: usize,
+}
+
+/// A file that a service was taken from, for the next that is.
+pub(super) struct ExtendedFile {
+    pub tree: Node,
+    pub resets: Resets,
+}
+
+/// What a file is to a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    Compose,
+    Env,
 }
 
 /// Why a file is read, which decides on what is made of it.
@@ -68,13 +89,30 @@ impl<'a> Loading<'a> {
             errors: Vec::new(),
             warnings: Vec::new(),
             deferred: Vec::new(),
+            extended: HashMap::new(),
+            seen: HashSet::new(),
+            scopes: 0,
+            reads_left: options.limits.reads,
             nodes_left: options.limits.nodes,
-            files_left: options.limits.files,
         }
     }
 
     pub(super) fn fail(&mut self, error: Diagnostic) {
         self.errors.push(error);
+    }
+
+    /// The scope of a project or of an included one.
+    pub(super) fn scope(
+        &mut self,
+        folder: PathBuf,
+        environment: BTreeMap<String, String>,
+    ) -> Scope {
+        self.scopes += 1;
+        Scope {
+            folder,
+            environment: Rc::new(environment),
+            id: self.scopes,
+        }
     }
 
     /// Fails, and ends the load.
@@ -161,17 +199,29 @@ impl<'a> Loading<'a> {
     pub(super) fn text(
         &mut self,
         path: &FsPath,
+        role: Role,
         brought: Option<Brought>,
-    ) -> Result<(SourceId, std::sync::Arc<str>), Stop> {
+    ) -> Result<(SourceId, Arc<str>), Stop> {
         let labelled = |error: Diagnostic| match brought {
             Some(brought) => error.at(brought.by),
             None => error,
         };
-        let Some(left) = self.files_left.checked_sub(1) else {
-            let problem = format!("a project has at most {} files", self.options.limits.files);
+        self.seen.insert((path.to_owned(), role));
+        let seen = self.seen.iter().filter(|(_, other)| *other == role).count();
+        let (most, what) = match role {
+            Role::Compose => (self.options.limits.files, "Compose files"),
+            Role::Env => (self.options.limits.env_files, "env files"),
+        };
+        if seen > most {
+            let problem = format!("a project has at most {most} {what}");
+            return self.stop(labelled(Diagnostic::invalid(problem)));
+        }
+        let Some(left) = self.reads_left.checked_sub(1) else {
+            let most = self.options.limits.reads;
+            let problem = format!("files are included more than {most} times");
             return self.stop(labelled(Diagnostic::invalid(problem)));
         };
-        self.files_left = left;
+        self.reads_left = left;
         let bytes = match self.files.read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -184,7 +234,7 @@ impl<'a> Loading<'a> {
             let problem = format!("{} is not UTF-8", shown.display());
             return self.stop(labelled(Diagnostic::invalid(problem)));
         };
-        let text: std::sync::Arc<str> = text.into();
+        let text: Arc<str> = text.into();
         let source = match brought {
             Some(brought) => self.sources.add_brought(shown, text.clone(), brought),
             None => self.sources.add(shown, text.clone()),
@@ -198,7 +248,7 @@ impl<'a> Loading<'a> {
         path: &FsPath,
         brought: Option<Brought>,
     ) -> Result<Vec<Node>, Stop> {
-        let (source, text) = self.text(path, brought)?;
+        let (source, text) = self.text(path, Role::Compose, brought)?;
         match yaml::read(&text, source, &self.options.limits, &mut self.nodes_left) {
             Ok(read) => {
                 self.warnings.extend(read.warnings);
@@ -245,19 +295,64 @@ impl<'a> Loading<'a> {
         Ok(tree)
     }
 
-    /// Loads a file for a service in it; also what its last document resets.
+    /// A file for a service in it: as it was left by the last that asked, or read. It is to be given
+    /// back with [`Loading::keep_extended`].
     pub(super) fn extended_file(
         &mut self,
         path: &FsPath,
         brought: Brought,
         scope: &Scope,
-    ) -> Result<(Node, Resets), Stop> {
+    ) -> Result<ExtendedFile, Stop> {
+        let key = (path.to_owned(), scope.id);
+        if let Some(file) = self.extended.remove(&key) {
+            return Ok(file);
+        }
+        if self.files.kind(path).is_none() {
+            let problem = format!("{} does not exist", self.shown(path).display());
+            return self.stop(Diagnostic::invalid(problem).at(brought.by));
+        }
         let (mut tree, mut resets) = (empty(), Resets::default());
-        for document in self.documents(path, Some(brought))? {
+        for document in self.documents(path, None)? {
             let purpose = Purpose::Extended;
             (tree, resets) = self.document(tree, document, path, scope, &[], purpose)?;
         }
-        Ok((tree, resets))
+        let home = self.home();
+        let bases = Bases {
+            folder: &scope.folder,
+            home: home.as_deref(),
+        };
+        paths::absolute(&mut tree, Path::default(), bases, &mut self.errors);
+        Ok(ExtendedFile { tree, resets })
+    }
+
+    /// Keeps a file for the next service that is taken from it.
+    pub(super) fn keep_extended(&mut self, path: &FsPath, scope: &Scope, file: ExtendedFile) {
+        let key = (path.to_owned(), scope.id);
+        self.extended.insert(key, file);
+    }
+
+    /// A copy of a service for one that extends it, counted, with a note of who copied on each place.
+    pub(super) fn copied(&mut self, base: &Node, by: Span) -> Result<Node, Stop> {
+        let size = base.size();
+        let Some(left) = self.nodes_left.checked_sub(size) else {
+            let problem = "services extend one another to more values than a project may have";
+            return self.stop(Diagnostic::invalid(problem).at(by));
+        };
+        self.nodes_left = left;
+        let brought = Brought {
+            by,
+            how: Bringing::Extends,
+        };
+        let mut copy = base.clone();
+        let mut derived: HashMap<SourceId, SourceId> = HashMap::new();
+        let sources = &mut self.sources;
+        copy.map_spans(&mut |mut span| {
+            span.source = *derived
+                .entry(span.source)
+                .or_insert_with(|| sources.derive(span.source, brought));
+            span
+        });
+        Ok(copy)
     }
 
     /// One document on top of what was loaded before it.
@@ -366,7 +461,7 @@ impl<'a> Loading<'a> {
                     None => error,
                 });
             }
-            let (source, text) = self.text(path, brought)?;
+            let (source, text) = self.text(path, Role::Env, brought)?;
             let before = |name: &str| given.get(name).cloned();
             let lookup = |name: &str| environment.get(name).cloned();
             let parsed = dotenv::parse(&text, &before, &lookup, &self.options.limits);

@@ -1,7 +1,7 @@
 //! Compose files to a [`model::Project`]: everything that Docker Compose's loader does, with the place
 //! of every value kept, so that an error can show where it was written.
 //!
-//! [`load`] is the way in, and its module tells the steps. Files come through the trait [`Files`];
+//! [`load()`] is the way in, and its module tells the steps. Files come through the trait [`Files`];
 //! the environment, the folder and the [`Limits`] are handed in: nothing here looks around.
 
 pub mod diagnostic;
@@ -32,6 +32,8 @@ mod normalize;
 mod path;
 mod paths;
 mod print;
+#[cfg(test)]
+mod probes;
 mod prune;
 mod references;
 mod render;
@@ -41,6 +43,10 @@ mod schema;
 mod service_files;
 mod short_port;
 mod short_volume;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod unique;
 mod words;
 mod yaml;

@@ -110,6 +110,20 @@ impl Node {
         self.as_map_mut()?.get_mut(key)
     }
 
+    /// This node and all below it, keys included.
+    pub(super) fn size(&self) -> usize {
+        match &self.value {
+            Value::List(items) => items.iter().map(Self::size).sum::<usize>() + 1,
+            Value::Map(map) => {
+                map.iter()
+                    .map(|(_, _, node)| node.size() + 1)
+                    .sum::<usize>()
+                    + 1
+            }
+            _ => 1,
+        }
+    }
+
     /// Changes the span of this node and of all below it, keys included.
     pub fn map_spans(&mut self, f: &mut impl FnMut(Span) -> Span) {
         self.span = f(self.span);

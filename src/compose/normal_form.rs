@@ -67,11 +67,13 @@ impl NormalForm {
             (Shape::List(list), Value::List(items)) => {
                 let items = items.iter().enumerate();
                 let items =
-                    items.filter_map(|(index, item)| self.value(list.item, item, path.item(index)));
+                    items.filter_map(|(index, item)| self.item(list.item, item, path.item(index)));
                 filled_list(items.collect()).and_then(with)
             }
             (Shape::Texts, Value::String(_)) => with(Value::List(vec![node.clone()])),
-            (Shape::Texts, Value::List(items)) => filled_list(items.clone()).and_then(with),
+            (Shape::Texts | Shape::Test, Value::List(items)) => {
+                filled_list(items.clone()).and_then(with)
+            }
             (Shape::Command, Value::String(text)) => {
                 with(Value::List(self.words(text, node.span, path)))
             }
@@ -80,9 +82,13 @@ impl NormalForm {
                 Node::string("CMD-SHELL", node.span),
                 node.clone(),
             ])),
-            (Shape::Test, Value::List(items)) => filled_list(items.clone()).and_then(with),
             (Shape::Pairs(pairs), _) => filled_map(self.pairs(*pairs, node, path)).and_then(with),
-            (Shape::Hosts, _) => filled_list(self.hosts(node, path)).and_then(with),
+            (Shape::Hosts, _) => {
+                let hosts = self.hosts(node, path);
+                // Names without addresses leave a list without items, and not nothing.
+                let named = node.as_map().is_some_and(|map| !map.is_empty());
+                (named || !hosts.is_empty()).then(|| Node::new(Value::List(hosts), node.span))
+            }
             (Shape::Options(_), Value::Map(map)) => {
                 let map = self.each(map, path, |_, node, _| {
                     Some(Node::string(to_text(&node.value), node.span))
@@ -120,6 +126,21 @@ impl NormalForm {
         }
     }
 
+    /// An item of a list, which stays even if it is empty.
+    fn item(&mut self, shape: &Shape, node: &Node, path: Path<'_>) -> Option<Node> {
+        match shape.alternative(Types::of(&node.value)?)? {
+            Shape::Scalar(scalar) => {
+                let kept = Scalar {
+                    keep: true,
+                    ..*scalar
+                };
+                let value = self.scalar(kept, node, path)?;
+                Some(Node::new(value, node.span))
+            }
+            shape => self.value(shape, node, path),
+        }
+    }
+
     fn each(
         &mut self,
         map: &Map,
@@ -138,11 +159,6 @@ impl NormalForm {
     fn object(&mut self, object: &Object, map: &Map, span: Span, path: Path<'_>) -> Map {
         let mut out = Map::with_capacity(map.len());
         for (name, key_span, node) in map.iter() {
-            if DROPPED.contains(&name)
-                || matches!(path.parts(), ["networks", _, "ipam"] if name == "options")
-            {
-                continue;
-            }
             let value = match object.key(name) {
                 Some(key) => self
                     .value(key.shape, node, path.key(name))
@@ -150,14 +166,21 @@ impl NormalForm {
                 None if name.starts_with("x-") => Some(node.clone()),
                 None => None,
             };
-            if let Some(value) = value {
+            let dropped = DROPPED.contains(&name)
+                || matches!(path.parts(), ["networks", _, "ipam"] if name == "options");
+            if let Some(value) = value.filter(|_| !dropped) {
                 out.insert(name, key_span, value);
             }
         }
         for key in object.keys.iter().filter(|key| key.always) {
             if !out.contains(key.name) {
-                let value = self.value(key.shape, &Node::map(span), path.key(key.name));
-                out.insert_made(key.name, value.unwrap_or_else(|| Node::map(span)));
+                let value = match key.shape {
+                    Shape::Scalar(scalar) => Node::new(scalar.form.zero(), span),
+                    shape => self
+                        .value(shape, &Node::map(span), path.key(key.name))
+                        .unwrap_or_else(|| Node::map(span)),
+                };
+                out.insert_made(key.name, value);
             }
         }
         out
@@ -174,13 +197,14 @@ impl NormalForm {
                 zero_is_kept(Value::String(text), empty)
             }
             (Form::Flag, Value::Bool(flag)) => zero_is_kept(Value::Bool(*flag), !flag),
-            (Form::Flag, Value::String(text)) => match flag(text) {
-                Some(flag) => zero_is_kept(Value::Bool(flag), !flag),
-                None => {
+            (Form::Flag, Value::String(text)) => {
+                if let Some(flag) = flag(text) {
+                    zero_is_kept(Value::Bool(flag), !flag)
+                } else {
                     self.fail(span, path, format!("`{text}` is no boolean"));
                     None
                 }
-            },
+            }
             (Form::Unsigned, Value::String(text)) => {
                 self.fail(
                     span,
@@ -203,7 +227,12 @@ impl NormalForm {
             }
             (Form::Bytes, value) => {
                 let size = self.bytes(value, span, path)?;
-                zero_is_kept(Value::String(size.to_string()), size == 0)
+                // A string can't be a negative size when it is read again.
+                let written = match size {
+                    ..0 => Value::Int(size),
+                    _ => Value::String(size.to_string()),
+                };
+                zero_is_kept(written, size == 0)
             }
             (Form::Duration, value) => match units::duration(&to_text(value)) {
                 Ok(duration) => {
@@ -215,9 +244,10 @@ impl NormalForm {
                     None
                 }
             },
-            (Form::Mode, Value::String(text)) => match i64::from_str_radix(text, 8) {
-                Ok(mode) => Some(Value::String(format!("0{mode:o}"))),
-                Err(_) => {
+            (Form::Mode, Value::String(text)) => {
+                if let Ok(mode) = i64::from_str_radix(text, 8) {
+                    Some(Value::String(format!("0{mode:o}")))
+                } else {
                     self.fail(
                         span,
                         path,
@@ -225,10 +255,14 @@ impl NormalForm {
                     );
                     None
                 }
-            },
+            }
+            (Form::Mode, Value::Int(mode)) => {
+                let sign = if *mode < 0 { "-" } else { "" };
+                Some(Value::String(format!("0{sign}{:o}", mode.unsigned_abs())))
+            }
             (Form::Mode, value) => {
-                let mode = self.integer(value, span, path)?;
-                Some(Value::String(format!("0{mode:o}")))
+                self.fail(span, path, format!("{} is no file mode", value.kind()));
+                None
             }
             (Form::Count, Value::String(text)) if text.eq_ignore_ascii_case("all") => {
                 Some(Value::Int(-1))
@@ -248,7 +282,7 @@ impl NormalForm {
                 clippy::cast_possible_truncation,
                 reason = "Docker Compose drops what is behind the point, too"
             )]
-            Value::Float(number) => Some(*number as i64),
+            Value::Float(number) if number.abs() < 9e18 => Some(*number as i64),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
@@ -278,6 +312,10 @@ impl NormalForm {
             reason = "the precision in which Docker Compose keeps it"
         )]
         let single = number as f32;
+        if !single.is_finite() {
+            self.fail(span, path, format!("{} is no amount", to_text(value)));
+            return None;
+        }
         // The shortest text of the single, read back: what it prints as.
         single.to_string().parse().ok()
     }
@@ -388,19 +426,17 @@ impl NormalForm {
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let text = to_text(&item.value);
-                    match text.split_once('=').or_else(|| text.split_once(':')) {
-                        Some((host, addresses)) => {
-                            let addresses = addresses.split(',');
-                            hosts.extend(
-                                addresses.map(|address| {
-                                    (host.to_owned(), address.to_owned(), item.span)
-                                }),
-                            );
-                        }
-                        None => {
-                            let problem = format!("`{text}` has no address; write name=address");
-                            self.fail(item.span, path.item(index), problem);
-                        }
+                    if let Some((host, addresses)) =
+                        text.split_once('=').or_else(|| text.split_once(':'))
+                    {
+                        let addresses = addresses.split(',');
+                        hosts.extend(
+                            addresses
+                                .map(|address| (host.to_owned(), address.to_owned(), item.span)),
+                        );
+                    } else {
+                        let problem = format!("`{text}` has no address; write name=address");
+                        self.fail(item.span, path.item(index), problem);
                     }
                 }
             }
@@ -421,6 +457,20 @@ impl NormalForm {
         }
         out.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
         out
+    }
+}
+
+impl Form {
+    /// What is written where nothing was given.
+    fn zero(self) -> Value {
+        match self {
+            Self::Flag => Value::Bool(false),
+            Self::Text | Self::Mode => Value::String(String::new()),
+            Self::Bytes => Value::String("0".to_owned()),
+            Self::Duration => Value::String("0s".to_owned()),
+            Self::Integer | Self::Unsigned | Self::Count | Self::Port => Value::Int(0),
+            Self::Float => Value::Float(0.0),
+        }
     }
 }
 

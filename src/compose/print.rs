@@ -12,6 +12,9 @@ use super::scalar;
 
 /// Pretty JSON, with a line feed at the end. `escape`: variables were replaced, so that each `$` is
 /// meant as such, and doubled to be read again as one.
+///
+/// # Panics
+/// Never: every value is JSON.
 pub fn to_json(tree: &Node, escape: bool) -> String {
     let json = json(tree, Path::default(), escape);
     let mut text = serde_json::to_string_pretty(&json).expect("a value is always JSON");
@@ -20,9 +23,10 @@ pub fn to_json(tree: &Node, escape: bool) -> String {
 }
 
 fn escaped(text: &str, escape: bool) -> String {
-    match escape {
-        true => text.replace('$', "$$"),
-        false => text.to_owned(),
+    if escape {
+        text.replace('$', "$$")
+    } else {
+        text.to_owned()
     }
 }
 
@@ -36,11 +40,14 @@ fn json(node: &Node, path: Path<'_>, escape: bool) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
+        Value::Int(number) if is_size(path) => Json::String(number.to_string()),
         Value::Int(number) => Json::Number((*number).into()),
         Value::Unsigned(number) => Json::Number((*number).into()),
         Value::Float(number) => json_number(*number),
         Value::Date(text) => Json::String(date(text)),
         Value::String(text) => Json::String(escaped(text, escape)),
+        // What Docker Compose makes of an empty list that it knows nothing of.
+        Value::List(items) if items.is_empty() && is_extension(path) => Json::Null,
         Value::List(items) => items
             .iter()
             .enumerate()
@@ -48,6 +55,26 @@ fn json(node: &Node, path: Path<'_>, escape: bool) -> Json {
             .collect(),
         Value::Map(map) => Json::Object(json_map(map, path, escape)),
     }
+}
+
+/// Sizes are strings in JSON, even negative ones.
+fn is_size(path: Path<'_>) -> bool {
+    matches!(
+        path.parts(),
+        [
+            "services",
+            _,
+            "mem_limit" | "mem_reservation" | "mem_swappiness" | "memswap_limit" | "shm_size"
+        ] | ["services", _, "build", "shm_size"]
+            | ["services", _, "blkio_config", _, "[]", "rate"]
+            | ["services", _, "volumes", "[]", "tmpfs", "size"]
+    )
+}
+
+fn is_extension(path: Path<'_>) -> bool {
+    path.parts()
+        .first()
+        .is_some_and(|first| first.starts_with("x-"))
 }
 
 fn json_map(map: &Map, path: Path<'_>, escape: bool) -> JsonMap<String, Json> {
@@ -135,7 +162,8 @@ fn date(text: &str) -> String {
 }
 
 /// YAML. Its strings are quoted wherever they would be read as something else, by the rules of
-/// [`super::scalar`], which no general writer knows. `escape` as in [`to_json`].
+/// `scalar`, which no general writer knows. `escape` as in [`to_json`], but for keys: nobody
+/// replaces variables in them.
 pub fn to_yaml(tree: &Node, escape: bool) -> String {
     let mut writer = Writer {
         out: String::new(),
@@ -160,8 +188,7 @@ struct Writer {
 impl Writer {
     fn entry(&mut self, key: &str, node: &Node, indent: usize) {
         self.out.push_str(&" ".repeat(indent));
-        let key = scalar_text(&escaped(key, self.escape));
-        self.out.push_str(&key);
+        self.out.push_str(&scalar_text(key));
         self.out.push(':');
         self.value(node, indent);
     }
@@ -201,8 +228,7 @@ impl Writer {
                 for (rank, (key, node)) in sorted(map).into_iter().enumerate() {
                     if rank == 0 {
                         self.out.push(' ');
-                        let key = scalar_text(&escaped(key, self.escape));
-                        self.out.push_str(&key);
+                        self.out.push_str(&scalar_text(key));
                         self.out.push(':');
                         self.value(node, indent + 2);
                     } else {
@@ -243,11 +269,7 @@ fn block(text: &str, indent: usize) -> Option<String> {
         !line.ends_with([' ', '\t']) && !line.chars().any(|c| c.is_control() || c == '\u{feff}')
     };
     let first = lines.first().filter(|line| !line.is_empty())?;
-    if lines.len() < 2
-        || feeds > 1
-        || first.starts_with([' ', '\t'])
-        || !lines.iter().all(|line| fits(line))
-    {
+    if lines.len() < 2 || feeds > 1 || first.starts_with([' ', '\t']) || !lines.iter().all(fits) {
         return None;
     }
     let mut out = if feeds == 1 { "|" } else { "|-" }.to_owned();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::diagnostic::Diagnostic;
 use super::dotenv;
-use super::loading::{Loading, Stop, dotenv_diagnostic};
+use super::loading::{Loading, Role, Stop, dotenv_diagnostic};
 use super::node::{Map, Node, Value};
 use super::normal_form::flag;
 use super::source::{Bringing, Brought, Span};
@@ -67,7 +67,7 @@ fn variables(
         if loading.files.kind(path).is_none() && !required {
             continue;
         }
-        let (source, text) = loading.text(path, Some(brought))?;
+        let (source, text) = loading.text(path, Role::Env, Some(brought))?;
         let parsed = match file.get("format").and_then(Node::as_str) {
             None | Some("") => {
                 let before = |name: &str| all_value(&all, name).or_else(|| given(name));
@@ -120,7 +120,7 @@ fn labels(loading: &mut Loading<'_>, raw: &Node, service: &mut Map) -> Result<()
             by: file.span,
             how: Bringing::EnvFile,
         };
-        let (source, text) = loading.text(path, Some(brought))?;
+        let (source, text) = loading.text(path, Role::Env, Some(brought))?;
         let lookup = |name: &str| all_value(&all, name);
         let parsed = dotenv::parse(&text, &|_| None, &lookup, &loading.options.limits);
         let variables = match parsed {

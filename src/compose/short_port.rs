@@ -36,7 +36,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<ShortPort>, PortError> {
         [ip @ .., host, container] => (ip.join(":"), *host, *container),
         [] => return Err(PortError::NoTarget),
     };
-    let (container, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
+    let mut parts = container.split('/');
+    let container = parts.next().unwrap_or_default();
+    // What stands behind a protocol is not looked at, as Docker Compose has it.
+    let protocol = parts.next().unwrap_or("tcp");
     let protocol = match protocol.to_ascii_lowercase().as_str() {
         "tcp" | "" => "tcp",
         "udp" => "udp",
@@ -48,6 +51,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<ShortPort>, PortError> {
     }
     let host_ip = address(&ip)?;
     let targets = range(container)?;
+    if targets.0 == 0 {
+        return Err(PortError::NoTarget);
+    }
     let hosts = match host {
         "" => None,
         host => Some(range(host)?),
@@ -59,19 +65,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<ShortPort>, PortError> {
         return Err(PortError::Ranges(host.to_owned(), container.to_owned()));
     }
     let one = targets.0 == targets.1;
-    let mut ports: Vec<ShortPort> = (targets.0..=targets.1)
+    let mut mappings: Vec<ShortPort> = (targets.0..=targets.1)
         .map(|target| ShortPort {
             host_ip: host_ip.clone(),
-            published: hosts.map(|(first, last)| match one && first != last {
-                true => format!("{first}-{last}"),
-                false => (first + (target - targets.0)).to_string(),
+            published: hosts.map(|(first, last)| {
+                if one && first != last {
+                    format!("{first}-{last}")
+                } else {
+                    (first + (target - targets.0)).to_string()
+                }
             }),
             target,
             protocol,
         })
         .collect();
-    ports.sort_by_cached_key(|port| format!("{}/", port.target));
-    Ok(ports)
+    mappings.sort_by_cached_key(|port| format!("{}/", port.target));
+    Ok(mappings)
 }
 
 fn address(text: &str) -> Result<Option<String>, PortError> {
@@ -156,6 +165,7 @@ mod tests {
         assert!(matches!(parse("::1:80:80"), Err(PortError::Address(_))));
         assert!(matches!(parse("1-2:3-5"), Err(PortError::Ranges(..))));
         assert!(matches!(parse("80:"), Err(PortError::NoTarget)));
+        assert!(matches!(parse("80:0"), Err(PortError::NoTarget)));
         assert!(matches!(parse("90-80"), Err(PortError::Port(_))));
     }
 

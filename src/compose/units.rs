@@ -19,17 +19,16 @@ pub enum UnitError {
 
 /// A size in bytes; beyond what 64 bits hold it is `None`.
 pub fn bytes(text: &str) -> Result<Option<i64>, UnitError> {
-    let (number, unit) = match text.split_once(' ') {
-        Some(parts) => parts,
-        None => {
-            let end = text
-                .rfind(|c: char| c.is_ascii_digit() || c == '.')
-                .ok_or_else(|| UnitError::Size(text.to_owned()))?;
-            text.split_at(end + 1)
-        }
+    let (number, unit) = if let Some(parts) = text.split_once(' ') {
+        parts
+    } else {
+        let end = text
+            .rfind(|c: char| c.is_ascii_digit() || c == '.')
+            .ok_or_else(|| UnitError::Size(text.to_owned()))?;
+        text.split_at(end + 1)
     };
     let number: f64 = float(number).ok_or_else(|| UnitError::Size(text.to_owned()))?;
-    if number < 0.0 {
+    if number < 0.0 || number.is_infinite() {
         return Err(UnitError::Size(text.to_owned()));
     }
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -51,13 +50,21 @@ pub fn bytes(text: &str) -> Result<Option<i64>, UnitError> {
     Ok((size < i64::MAX as f64).then_some(size as i64))
 }
 
-/// A decimal number, without the words that Rust takes for one too.
+/// A decimal number: without the words that Rust takes for one too, with `_` between digits.
 pub fn float(text: &str) -> Option<f64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    text.parse().ok()
+    if !text.contains('_') {
+        return text.parse().ok();
+    }
+    let between_digits = |(at, _): (usize, &str)| {
+        let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        at > 0 && digit(text.as_bytes().get(at - 1)) && digit(text.as_bytes().get(at + 1))
+    };
+    let sound = text.match_indices('_').all(between_digits);
+    sound.then(|| text.replace('_', "").parse().ok()).flatten()
 }
 
 const UNITS: [(&str, i64); 9] = [
@@ -174,6 +181,9 @@ fn fraction(amount: u64, unit: u64) -> String {
 
 /// A number as text, as Docker Compose makes text of it: the shortest that reads back the same, with
 /// an exponent from a million on and below a ten-thousandth.
+///
+/// # Panics
+/// Never: the standard library's scientific notation has an exponent.
 pub fn write_float(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
@@ -211,12 +221,13 @@ mod tests {
             assert_eq!(bytes(text), Ok(Some(64 << 20)), "{text}");
         }
         assert_eq!(bytes("1.5g"), Ok(Some(1_610_612_736)));
+        assert_eq!(bytes("1_024"), Ok(Some(1024)));
         assert_eq!(bytes("9999999999g"), Ok(None));
     }
 
     #[test]
     fn what_is_no_size_is_told() {
-        for text in ["", "x", "1,5g", " 64m", "-1", "1e"] {
+        for text in ["", "x", "1,5g", " 64m", "-1", "1e", "1_", "1e400"] {
             assert!(bytes(text).is_err(), "{text}");
         }
         assert_eq!(bytes("64Mi"), Err(UnitError::SizeUnit("Mi".to_owned())));

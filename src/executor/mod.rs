@@ -1,7 +1,7 @@
 //! Mesos events to pods, pod reports to status updates.
 //!
-//! [`run`] is the executor's whole life: subscribe, take a task, [`prepare`] its pod, have the
-//! supervisor run it, tell the agent ([`outcome`]), and end with the last acknowledgement.
+//! [`run`] is the executor's whole life: subscribe, take a task, `prepare` its pod, have the
+//! supervisor run it, tell the agent (`outcome`), and end with the last acknowledgement.
 
 pub mod config;
 mod description;
@@ -11,6 +11,7 @@ mod prepare;
 mod refusal;
 mod sandbox;
 mod sandbox_files;
+mod status_data;
 mod tasks;
 pub mod trust;
 
@@ -21,13 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::journal::Folders;
+use crate::journal::cleanup::{self, Options};
 use crate::mesos::{
     Driver, Event, EventStream, ExecutorEnv, StatusUpdate, Subscribed, Task, TaskState,
 };
+use crate::supervisor::leftovers::Leftovers;
 use crate::supervisor::report::StopReason;
 use config::Config;
 use prepare::Ground;
@@ -40,6 +44,8 @@ pub use outcome::with_causes;
 
 /// How long the agent may take to acknowledge the last update: it forgets some.
 const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_mins(1);
+/// How long a new executor looks after what dead ones left. What is cut off is idempotent.
+const SWEEP: Duration = Duration::from_secs(30);
 /// What is kept of a shutdown's time for telling the agent.
 const SHUTDOWN_SHARE: Duration = Duration::from_secs(1);
 
@@ -78,9 +84,10 @@ pub async fn run(
         events,
         signals,
         tasks: Tasks::default(),
+        sweep: JoinSet::new(),
     };
-    executor.serve().await;
-    executor.end().await;
+    Box::pin(executor.serve()).await;
+    Box::pin(executor.end()).await;
     Ok(())
 }
 
@@ -98,6 +105,8 @@ struct Executor {
     events: EventStream,
     signals: Signals,
     tasks: Tasks,
+    /// The cleanup after dead executors, beside the tasks.
+    sweep: JoinSet<()>,
 }
 
 impl Executor {
@@ -163,8 +172,11 @@ impl Executor {
     /// Checks once, with the agent's word, what all tasks rest on.
     fn subscribed(&mut self, subscribed: &Subscribed) {
         let ground = self.ground(subscribed);
-        if let Err(refusal) = &ground {
-            warn!("no task can be launched: {}", with_causes(refusal));
+        match &ground {
+            Ok(ground) => {
+                self.sweep.spawn(sweep(ground.folders.clone()));
+            }
+            Err(refusal) => warn!("no task can be launched: {}", with_causes(refusal)),
         }
         self.tasks.settle(subscribed, ground);
     }
@@ -255,7 +267,7 @@ impl Executor {
     }
 
     /// Waits for the last acknowledgement, and lets go of agent and host.
-    async fn end(self) {
+    async fn end(mut self) {
         if timeout(LAST_ACKNOWLEDGEMENT, self.driver.drained())
             .await
             .is_err()
@@ -263,9 +275,23 @@ impl Executor {
             warn!("the agent did not acknowledge the last update in time");
         }
         self.driver.close().await;
+        // Bounded by itself; cut off, it would have been for nothing.
+        while self.sweep.join_next().await.is_some() {}
         if let Some(host) = self.tasks.into_host().and_then(Arc::into_inner) {
-            host.close().await;
+            Box::pin(host.close()).await;
         }
         info!("the executor ends");
+    }
+}
+
+/// Cleans up after executors that died: whoever comes next does, so that no unit or timer must.
+async fn sweep(folders: Folders) {
+    let options = Options::new(folders);
+    let Ok(report) = timeout(SWEEP, cleanup::run(&options, &Leftovers)).await else {
+        warn!("cleaning up after dead executors took too long; `compose-executor cleanup` goes on");
+        return;
+    };
+    if !report.is_complete() {
+        warn!("dead executors left what could not be removed: {report}");
     }
 }

@@ -81,15 +81,17 @@ impl Ground {
         self.host.get_or_try_init(open).await.cloned()
     }
 
-    /// The host, once a task has been prepared on it.
-    pub(super) fn known_host(&self) -> Option<Arc<Host>> {
-        self.host.get().cloned()
-    }
-
     /// The host, if there was a task that wanted it.
     pub(super) fn into_host(self) -> Option<Arc<Host>> {
         self.host.into_inner()
     }
+}
+
+/// A pod that can be launched, and where.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) host: Arc<Host>,
+    pub(super) request: PodRequest,
 }
 
 /// Reads the task's Compose file and plans its pod, the executor's pod number `ordinal`.
@@ -97,7 +99,7 @@ pub(super) async fn prepare(
     ground: &Ground,
     task: &Task,
     ordinal: u32,
-) -> Result<PodRequest, Refusal> {
+) -> Result<Box<Prepared>, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
     let loaded = load(ground, &description)?;
@@ -158,7 +160,7 @@ pub(super) async fn prepare(
     } else {
         Prefix::Plain
     };
-    Ok(PodRequest {
+    let request = PodRequest {
         plan: planned.plan,
         main: PodRequest::main_of(&project),
         owner: Owner {
@@ -173,7 +175,8 @@ pub(super) async fn prepare(
         },
         user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
         prefix,
-    })
+    };
+    Ok(Box::new(Prepared { host, request }))
 }
 
 fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {

@@ -30,6 +30,8 @@ pub(super) enum Refusal {
     },
     #[error("this host can't run pods")]
     Host(#[from] HostError),
+    #[error("the executor has a fault, and executor.log tells of it")]
+    Fault,
     #[error("the executor is in no cgroup of its own, so a pod's limits would not bind")]
     Cgroup { source: Option<CgroupPathError> },
 }

@@ -2,6 +2,7 @@
 //!
 //! For now there is one. What comes out are status updates; what goes on is told by [`Tasks::next`].
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info};
 
 use super::outcome;
-use super::prepare::{self, Ground};
+use super::prepare::{self, Ground, Prepared};
 use super::refusal::Refusal;
 use crate::mesos::{Capability, StatusUpdate, Subscribed, Task, TaskId, TaskState};
 use crate::pod::names::PodId;
 use crate::supervisor::host::Host;
-use crate::supervisor::pod::{Pod, PodRequest};
+use crate::supervisor::pod::Pod;
 use crate::supervisor::report::{EndCause, PodEnd, PodReport, StopReason};
 
 /// Reports of a pod that wait to be told.
@@ -28,13 +29,12 @@ pub(super) struct Tasks {
     ground: Option<Result<Arc<Ground>, Arc<Refusal>>>,
     tells_killing: bool,
     current: Option<Current>,
-    preparing: JoinSet<Result<PodRequest, Refusal>>,
+    preparing: JoinSet<Result<Box<Prepared>, Refusal>>,
     /// Pods that have ended and are being taken away; true when nothing of it is left.
     leaving: JoinSet<bool>,
-    reports: (
-        mpsc::Sender<(PodId, PodReport)>,
-        mpsc::Receiver<(PodId, PodReport)>,
-    ),
+    /// What the pods tell: the end that they are given, and ours.
+    reporter: mpsc::Sender<(PodId, PodReport)>,
+    reports: mpsc::Receiver<(PodId, PodReport)>,
 }
 
 #[derive(Debug)]
@@ -47,27 +47,32 @@ struct Current {
 #[derive(Debug)]
 enum Phase {
     Preparing,
-    Running(Pod),
+    Running { id: PodId, pod: Pod },
     Over,
 }
+
+/// What the task that prepares a pod ends with; an error when it panicked or was stopped.
+type PreparedResult = Result<Result<Box<Prepared>, Refusal>, JoinError>;
 
 /// Something that happened to a task.
 #[derive(Debug)]
 pub(super) enum News {
-    Prepared(Result<Result<PodRequest, Refusal>, JoinError>),
+    Prepared(PreparedResult),
     Report(PodId, PodReport),
     Left(Result<bool, JoinError>),
 }
 
 impl Default for Tasks {
     fn default() -> Self {
+        let (reporter, reports) = mpsc::channel(REPORTS);
         Self {
             ground: None,
             tells_killing: false,
             current: None,
             preparing: JoinSet::new(),
             leaving: JoinSet::new(),
-            reports: mpsc::channel(REPORTS),
+            reporter,
+            reports,
         }
     }
 }
@@ -147,7 +152,7 @@ impl Tasks {
                 let ended = outcome::ended(&current.id, &end);
                 killing.into_iter().chain([ended]).collect()
             }
-            Phase::Running(pod) => {
+            Phase::Running { pod, .. } => {
                 pod.stop(reason, within);
                 killing.into_iter().collect()
             }
@@ -160,56 +165,66 @@ impl Tasks {
         tokio::select! {
             Some(prepared) = self.preparing.join_next() => News::Prepared(prepared),
             Some(left) = self.leaving.join_next() => News::Left(left),
-            Some((pod, report)) = self.reports.1.recv() => News::Report(pod, report),
+            Some((pod, report)) = self.reports.recv() => News::Report(pod, report),
             else => std::future::pending().await,
         }
     }
 
     /// Takes in what [`Tasks::next`] brought.
     pub(super) fn take(&mut self, news: News) -> Vec<StatusUpdate> {
-        let Some(current) = &mut self.current else {
-            return Vec::new();
-        };
         match news {
-            News::Prepared(Ok(Ok(request))) if matches!(current.phase, Phase::Preparing) => {
-                let host = self
-                    .ground
-                    .as_ref()
-                    .and_then(|ground| ground.as_ref().ok())
-                    .and_then(|it| it.known_host());
-                let host = host.expect("a pod has been prepared on a host");
-                info!(pod = %request.plan.id, "launching the pod");
-                current.phase = Phase::Running(Pod::start(host, request, self.reports.0.clone()));
-                Vec::new()
-            }
-            News::Prepared(Ok(Err(refusal))) if matches!(current.phase, Phase::Preparing) => {
-                current.phase = Phase::Over;
-                vec![outcome::refused(current.id.clone(), &refusal)]
-            }
-            News::Prepared(Err(failure)) if failure.is_panic() => {
-                error!(%failure, "preparing the pod failed");
-                current.phase = Phase::Over;
-                let mut update = StatusUpdate::new(current.id.clone(), TaskState::Failed);
-                update.message =
-                    Some("CE-LAUNCH: the executor failed; executor.log has more".to_owned());
-                vec![update]
-            }
-            // It was stopped while it was being prepared.
-            News::Prepared(_) => Vec::new(),
-            News::Report(_, PodReport::Running) => {
-                vec![StatusUpdate::new(current.id.clone(), TaskState::Running)]
-            }
-            News::Report(_, PodReport::Ended(end)) => {
-                if let Phase::Running(pod) = std::mem::replace(&mut current.phase, Phase::Over) {
-                    self.leaving.spawn(pod.gone());
-                }
-                vec![outcome::ended(&current.id, &end)]
-            }
+            News::Prepared(prepared) => self.prepared(prepared),
+            News::Report(pod, report) => self.reported(&pod, report),
             News::Left(Ok(true)) => Vec::new(),
             News::Left(_) => {
                 error!("something of the pod is left: `compose-executor cleanup` takes it away");
                 Vec::new()
             }
+        }
+    }
+
+    fn prepared(&mut self, result: PreparedResult) -> Vec<StatusUpdate> {
+        let Some(current) = &mut self.current else {
+            return Vec::new();
+        };
+        if !matches!(current.phase, Phase::Preparing) {
+            // It was stopped meanwhile.
+            return Vec::new();
+        }
+        let refusal = match result {
+            Ok(Ok(prepared)) => {
+                let Prepared { host, request } = *prepared;
+                let id = request.plan.id.clone();
+                info!(pod = %id, "launching the pod");
+                let pod = Pod::start(host, request, self.reporter.clone());
+                current.phase = Phase::Running { id, pod };
+                return Vec::new();
+            }
+            Ok(Err(refusal)) => refusal,
+            Err(failure) => {
+                error!(%failure, "preparing the pod failed");
+                Refusal::Fault
+            }
+        };
+        current.phase = Phase::Over;
+        vec![outcome::refused(current.id.clone(), &refusal)]
+    }
+
+    fn reported(&mut self, of: &PodId, report: PodReport) -> Vec<StatusUpdate> {
+        let Some(current) = &mut self.current else {
+            return Vec::new();
+        };
+        match (&current.phase, report) {
+            (Phase::Running { id, .. }, PodReport::Running) if id == of => {
+                vec![StatusUpdate::new(current.id.clone(), TaskState::Running)]
+            }
+            (Phase::Running { id, .. }, PodReport::Ended(end)) if id == of => {
+                if let Phase::Running { pod, .. } = mem::replace(&mut current.phase, Phase::Over) {
+                    self.leaving.spawn(pod.gone());
+                }
+                vec![outcome::ended(&current.id, &end)]
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -61,7 +61,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     }
     let order = start_order(project);
     let stop_grace = stop_grace(&order, &containers);
-    let named = project
+    let archives = project
         .pod
         .images
         .iter()
@@ -81,7 +81,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         volumes: mounts.volumes,
         containers,
         order,
-        archives: named.chain(context.archives.iter().cloned()).collect(),
+        archives: archives.chain(context.archives.iter().cloned()).collect(),
         stop_grace,
     };
     Ok(Planned { plan, warnings })

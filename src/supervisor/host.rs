@@ -82,6 +82,9 @@ pub enum HostError {
 
 impl Host {
     /// Connects to containerd and looks at the host.
+    ///
+    /// # Panics
+    /// Never: the namespace's name is a good one.
     pub async fn open(options: HostOptions) -> Result<Self, HostError> {
         if !sys::host::is_root() {
             return Err(HostError::NotRoot);

@@ -1,9 +1,10 @@
 //! The images of a pod: found by their names, in its own archives first, and unpacked.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
 use super::user_files::UserFiles;
 use crate::containerd::{Client, LeaseId};
 use crate::image::{
@@ -52,26 +53,25 @@ pub(super) async fn of_pod(
         .await
         .map_err(|source| blame(plan, &wanted, source))?;
 
-    let unpacker = Unpacker::with_snapshotter(client, lease, snapshotter.to_owned());
+    let layers = Unpacker::with_snapshotter(client, lease, snapshotter.to_owned());
     let mut unpacked: HashMap<Digest, PodImage> = HashMap::new();
     let mut images = Vec::with_capacity(found.len());
     for ((container, name), FoundImage { manifest, .. }) in
         plan.containers.iter().zip(&wanted).zip(found)
     {
-        if !unpacked.contains_key(&manifest) {
-            let image = unpacker
-                .unpack(manifest)
-                .await
-                .map_err(|source| of_service(container, source))?;
-            let known = PodImage {
-                name: name.stored_name(),
-                chain_id: image.chain_id,
-                stop_signal: image.config.stop_signal.as_deref().and_then(Signal::parse),
-                defaults: defaults(image.config),
-            };
-            unpacked.insert(manifest, known);
-        }
-        let image = &unpacked[&manifest];
+        let image = match unpacked.entry(manifest) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let image = layers.unpack(manifest).await;
+                let image = image.map_err(|source| of_service(container, source))?;
+                new.insert(PodImage {
+                    name: name.stored_name(),
+                    chain_id: image.chain_id,
+                    stop_signal: image.config.stop_signal.as_deref().and_then(Signal::parse),
+                    defaults: defaults(image.config),
+                })
+            }
+        };
         images.push(PodImage {
             name: name.stored_name(),
             ..image.clone()
@@ -103,7 +103,9 @@ async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
     };
     Archive::read(&path.display().to_string(), source, Limits::default())
         .await
-        .map_err(|source| LaunchError::Images { source })
+        .map_err(|source| LaunchError::Images {
+            source: Box::new(source),
+        })
 }
 
 /// An error about a name is about the service that names it.
@@ -116,7 +118,9 @@ fn blame(plan: &PodPlan, wanted: &[ImageRef], error: ImageError) -> LaunchError 
     let service = named.and_then(|named| wanted.iter().position(|name| name.familiar() == *named));
     match service {
         Some(service) => of_service(&plan.containers[service], error),
-        None => LaunchError::Images { source: error },
+        None => LaunchError::Images {
+            source: Box::new(error),
+        },
     }
 }
 
@@ -124,7 +128,7 @@ fn of_service(container: &ContainerPlan, source: ImageError) -> LaunchError {
     LaunchError::Image {
         service: container.service.value.clone(),
         span: container.image.span,
-        source,
+        source: Box::new(source),
     }
 }
 

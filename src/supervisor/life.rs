@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use super::container::Running;
 use super::exits::ExitNews;
 use super::pod::PodRun;
 use super::report::{EndCause, Exit, ExitStatus, OutOfMemory, ServiceState};
@@ -16,7 +17,7 @@ use crate::pod::plan::Signal;
 const SETTLE: Duration = Duration::from_millis(20);
 const SETTLE_TRIES: u32 = 5;
 /// How long the kernel may take to end what was killed.
-const KILL_WAIT: Duration = Duration::from_secs(10);
+pub(super) const KILL_WAIT: Duration = Duration::from_secs(10);
 
 impl PodRun {
     /// Follows the pod until something ends it: a service, an order, or the host.
@@ -171,10 +172,10 @@ impl PodRun {
     /// Kills pause, and with it every process of the pod's PID namespace; then whatever may still
     /// be in the cgroups. After this, nothing of the pod runs but its shim.
     pub(super) async fn kill_all(&mut self) {
-        if let Some(pause) = self.pause.as_ref().filter(|pause| pause.is_alive()) {
-            if let Err(error) = pause.signal(&self.host.client, Signal::KILL).await {
-                warn!(%error, "the pause container can't be killed through containerd");
-            }
+        if let Some(pause) = self.pause.as_ref().filter(|pause| pause.is_alive())
+            && let Err(error) = pause.signal(&self.host.client, Signal::KILL).await
+        {
+            warn!(%error, "the pause container can't be killed through containerd");
         }
         let ended = timeout(KILL_WAIT, self.all_ended()).await.is_ok();
         if !ended {
@@ -193,7 +194,7 @@ impl PodRun {
             .pause
             .iter()
             .chain(self.containers.iter().flatten())
-            .any(|it| it.is_alive())
+            .any(Running::is_alive)
         {
             let news = self.exits.next().await;
             if matches!(self.hear(news).await, Some(EndCause::RuntimeLost)) {

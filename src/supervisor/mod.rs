@@ -7,8 +7,10 @@
 mod container;
 mod exits;
 pub mod host;
+mod image_root;
 mod images;
 mod launch;
+mod launch_error;
 pub mod leftovers;
 mod life;
 pub mod logs;
@@ -22,4 +24,4 @@ mod teardown;
 pub mod user_files;
 mod wind_down;
 
-pub use launch::LaunchError;
+pub use launch_error::LaunchError;

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::container::Running;
 use super::exits::Exits;
 use super::host::Host;
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
+use super::life::KILL_WAIT;
 use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
+use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
 use crate::journal::{Journal, Owner};
@@ -46,7 +48,7 @@ impl Pod {
         reports: mpsc::Sender<(PodId, PodReport)>,
     ) -> Self {
         let (stopper, orders) = orders::channel();
-        let life = tokio::spawn(live(host, request, orders, reports));
+        let life = tokio::spawn(guard(host, request, orders, reports));
         Self { stopper, life }
     }
 
@@ -66,6 +68,35 @@ impl Pod {
             }
         }
     }
+}
+
+/// A pod's life, and a word on it even where it ends in a panic: its processes must not go on
+/// unseen.
+async fn guard(
+    host: Arc<Host>,
+    request: PodRequest,
+    orders: StopOrders,
+    reports: mpsc::Sender<(PodId, PodReport)>,
+) -> bool {
+    let (id, cgroup) = (request.plan.id.clone(), request.plan.sandbox.cgroup.clone());
+    let services = not_started(&request.plan);
+    let cgroups = host.cgroups.clone();
+    let life = Box::pin(live(host, request, orders, reports.clone()));
+    let failure = match tokio::spawn(life).await {
+        Ok(clean) => return clean,
+        Err(failure) => failure,
+    };
+    error!(pod = %id, %failure, "what runs the pod has failed; killing it by its cgroup");
+    let killed = blocking(move || cgroups.kill(cgroup.as_str(), KILL_WAIT)).await;
+    if let Err(error) = killed {
+        error!(%error, "processes of the pod may live on");
+    }
+    let end = PodEnd {
+        cause: EndCause::Fault,
+        services,
+    };
+    let _ = reports.send((id, PodReport::Ended(Box::new(end)))).await;
+    false
 }
 
 /// A pod's whole life.

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::compose::model::ByteSize;
 use crate::pod::plan::Signal;
 
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
 
 /// One word from a pod. `Ended` is the last, and comes when no process of the pod lives any more.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub enum EndCause {
     SandboxDied,
     /// containerd did not answer for longer than is waited for.
     RuntimeLost,
+    /// What ran the pod has panicked.
+    Fault,
 }
 
 /// Who wanted a pod to stop.
@@ -106,7 +108,7 @@ impl ExitStatus {
     /// As containerd has it: 128 and the signal's number stand for a signal.
     pub fn of_containerd(status: u32) -> Self {
         match status {
-            129..=192 => Self::Signal(Signal(i32::try_from(status - 128).expect("at most 64"))),
+            129..=192 => Self::Signal(Signal((status - 128).cast_signed())),
             code => Self::Code(code),
         }
     }

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::container::{self, NewContainer, Running};
 use super::host::Host;
-use super::launch::LaunchError;
+use super::launch_error::LaunchError;
 use super::report::ServiceState;
 use super::runtime::{Candidates, OciRuntime};
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};

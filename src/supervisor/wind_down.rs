@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::container::Running;
 use super::pod::PodRun;
 use super::report::EndCause;
 use crate::pod::plan::Signal;
@@ -32,9 +33,7 @@ impl PodRun {
     }
 
     fn is_alive(&self, i: usize) -> bool {
-        self.containers[i]
-            .as_ref()
-            .is_some_and(|container| container.is_alive())
+        self.containers[i].as_ref().is_some_and(Running::is_alive)
     }
 
     /// False when the pod went down by itself meanwhile.

@@ -6,6 +6,7 @@
 
 pub mod beneath;
 pub mod cgroup;
+pub mod copy;
 pub mod durable;
 mod failure;
 pub mod fifo;

@@ -1,9 +1,11 @@
 //! Signals by number and by name.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use nix::libc;
+use nix::sys::signal::SigSet;
 
 /// A signal that can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +77,13 @@ impl fmt::Display for Signal {
     }
 }
 
+/// Lets every signal come. A process starts with the mask of whoever started it; one that waits for
+/// SIGTERM in a thread of its own blocks it, and its children would never hear of it. To be called
+/// before there is another thread.
+pub fn unblock_all() -> io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +97,17 @@ mod tests {
         let real_time: Signal = "SIGRTMIN+3".parse().unwrap();
         assert_eq!(real_time.to_string(), "SIGRTMIN+3");
         assert_eq!("RTMAX".parse::<Signal>().unwrap().number(), 64);
+    }
+
+    #[test]
+    fn a_blocked_signal_is_let_through() {
+        std::thread::spawn(|| {
+            SigSet::all().thread_block().unwrap();
+            unblock_all().unwrap();
+            assert_eq!(SigSet::thread_get_mask().unwrap(), SigSet::empty());
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which values are numbers or booleans although interpolation leaves text.
 
 use crate::compose::node::Value;
+use crate::compose::units::float;
 
 /// What a text is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,6 @@ fn service(path: &[&str]) -> Option<Cast> {
             "max_failure_ratio",
         ] => Cast::Float,
         ["init" | "oom_kill_disable" | "privileged" | "read_only" | "stdin_open" | "tty"]
-        | ["depends_on", _, "required" | "restart"]
         | ["healthcheck", "disable"]
         | ["volumes", "[]", "read_only"]
         | ["volumes", "[]", "volume", "nocopy"] => Cast::Boolean,
@@ -62,10 +62,9 @@ impl Cast {
                 .parse()
                 .map(|number| (Value::Int(number), false))
                 .map_err(|_| format!("`{text}` is no integer")),
-            Self::Float => text
-                .parse::<f64>()
+            Self::Float => float(text)
                 .map(|number| (Value::Float(number), false))
-                .map_err(|_| format!("`{text}` is no number")),
+                .ok_or_else(|| format!("`{text}` is no number")),
             Self::Boolean => match text.to_lowercase().as_str() {
                 "true" => Ok((Value::Bool(true), false)),
                 "false" => Ok((Value::Bool(false), false)),

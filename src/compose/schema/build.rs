@@ -2,18 +2,17 @@
 
 use super::service::{FILE_REFERENCES, HOOK, ULIMITS};
 use super::{
-    BOOL_OR_STRING, ENVIRONMENT, FLAG, Form, Key, LABELS, NUMBER_OR_STRING, Rule, Shape, TEXT,
-    TEXT_LIST, Types, key, list, nullable, object, ruled, scalar,
+    BOOL_OR_STRING, ENVIRONMENT, FLAG, Form, INTEGER_OR_STRING, Key, LABELS, Pairs, Rule, Shape,
+    TEXT, TEXT_LIST, Types, key, list, nullable, object, ruled, scalar,
 };
 
 pub(super) static BUILD: Shape =
     Shape::OneOf(&[scalar(Types::STRING, Form::Text), object(BUILD_KEYS, &[])]);
 
-static SHM_SIZE: Shape = scalar(NUMBER_OR_STRING, Form::Bytes);
+static SHM_SIZE: Shape = scalar(INTEGER_OR_STRING, Form::Bytes);
 /// `true` and `false` are kept as text.
 static ATTESTATION: Shape = scalar(BOOL_OR_STRING, Form::Text);
-static SSH: Shape = ENVIRONMENT_LIKE;
-const ENVIRONMENT_LIKE: Shape = Shape::Pairs(super::Pairs::Environment);
+static SSH: Shape = Shape::Pairs(Pairs::Environment);
 
 const BUILD_KEYS: &[Key] = &[
     key("context", &TEXT),

@@ -82,6 +82,13 @@ impl Check<'_> {
                 let help = nearest(text, words.iter().copied());
                 self.fail(span, message).help = help.map(|word| format!("did you mean {word}?"));
             }
+            // The bounds are small: a float holds them exactly.
+            #[allow(clippy::cast_precision_loss, reason = "the bounds are small")]
+            (Rule::Between(least, most), Value::Float(number))
+                if *number < least as f64 || *number > most as f64 =>
+            {
+                self.fail(span, format!("{path} must be from {least} to {most}"));
+            }
             (Rule::Between(least, _), Value::Int(number)) if *number < least => {
                 self.fail(span, format!("{path} must be at least {least}"));
             }

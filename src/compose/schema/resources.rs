@@ -141,10 +141,13 @@ static DEVICE_WEIGHT: Shape = kept(INTEGER_OR_STRING, Form::Unsigned);
 static RATE: Shape = kept(INTEGER_OR_STRING, Form::Bytes);
 static DEVICE_PATH: Shape = kept(Types::STRING, Form::Text);
 static THROTTLES: Shape = list(&THROTTLE);
-static THROTTLE: Shape = strict(&[key("path", &DEVICE_PATH), key("rate", &RATE)], &[]);
+static THROTTLE: Shape = strict(&[always("path", &DEVICE_PATH), always("rate", &RATE)], &[]);
 static WEIGHTS: Shape = list(&WEIGHT_DEVICE);
 static WEIGHT_DEVICE: Shape = strict(
-    &[key("path", &DEVICE_PATH), key("weight", &DEVICE_WEIGHT)],
+    &[
+        always("path", &DEVICE_PATH),
+        always("weight", &DEVICE_WEIGHT),
+    ],
     &[],
 );
 

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::findings::{Findings, blocking, chain};
 use super::report::{CleanedPod, Kind};
 use super::runtime::{Connect, Object, Runtime};
@@ -20,6 +22,9 @@ use crate::sys::{mount, netns, tree};
 /// How long the kernel may take to end the pod's processes, and to let its cgroups go.
 const PROCESSES: Duration = Duration::from_secs(10);
 const CGROUPS: Duration = Duration::from_secs(10);
+/// How long Mesos may take to end an executor's container, and how often one looks.
+const MESOS: Duration = Duration::from_secs(5);
+const MESOS_LOOK: Duration = Duration::from_millis(50);
 
 /// A pod without an owner, and what was found of it so far.
 pub(super) struct PodCleanup<'a, C> {
@@ -61,6 +66,7 @@ impl<C: Connect> PodCleanup<'_, C> {
     /// Services and pause first, so that nothing runs on half a pod; the shim serves containerd
     /// until its tasks are deleted.
     async fn known(&mut self, record: &Record) {
+        self.wait_for_mesos(record).await;
         let steps = self.steps();
         let ids: Vec<String> = record.containers().map(str::to_owned).collect();
         let services = record.services.iter().map(|service| service.cgroup.clone());
@@ -75,6 +81,24 @@ impl<C: Connect> PodCleanup<'_, C> {
         self.shim_leftovers(record, &ids).await;
         self.local(&steps).await;
         self.remove_cgroups(record).await;
+    }
+
+    /// Mesos destroys the container of an executor that has died: it freezes, kills and removes the
+    /// same cgroups. Two at it would only make each other fail, so it goes first; but if the agent
+    /// is down, nobody comes.
+    async fn wait_for_mesos(&self, record: &Record) {
+        let cgroup = &record.cgroup;
+        let Some(base) = cgroup.base.as_ref().filter(|_| record.mesos.is_some()) else {
+            return;
+        };
+        if self.findings.dry_run {
+            return;
+        }
+        let deadline = Instant::now() + MESOS;
+        let is_there = || self.cgroups.is_in(base, &cgroup.others).unwrap_or(false);
+        while is_there() && Instant::now() < deadline {
+            sleep(MESOS_LOOK).await;
+        }
     }
 
     /// A pod of a later version: its processes must not go on without an owner, but what else

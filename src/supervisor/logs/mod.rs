@@ -1,7 +1,7 @@
 //! The containers' output: read from FIFOs, written to our own standard output and error.
 //!
 //! Whole lines, each with its service before it (none in a pod of one). A stalled reader or a full
-//! disk never freezes a container: see [`stream`].
+//! disk never freezes a container: see `stream`.
 
 mod output;
 mod stream;

@@ -146,3 +146,121 @@ impl Queue {
         out.freeze()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+    use std::thread;
+
+    use super::super::output::Written;
+    use super::*;
+    use crate::sys::fifo;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// A FIFO whose lines go, with a prefix, to `to`; and the tail that is kept of it.
+    fn pump(folder: &Path, to: OwnedFd) -> (Stream, pipe::Receiver, Written) {
+        let path = folder.join("fifo");
+        fifo::create(&path).unwrap();
+        let (output, written) = Output::start(to, "test").unwrap();
+        let stream = Stream {
+            prefix: "web | ".into(),
+            service: "web".to_owned(),
+            output,
+            tail: Arc::default(),
+        };
+        let receiver = pipe::OpenOptions::new().open_receiver(&path).unwrap();
+        (stream, receiver, written)
+    }
+
+    /// Writes as a container does: with no regard for who reads.
+    fn container(folder: &Path, bytes: Vec<u8>) -> thread::JoinHandle<()> {
+        let path = folder.join("fifo");
+        thread::spawn(move || {
+            let mut fifo = OpenOptions::new().write(true).open(path).unwrap();
+            fifo.write_all(&bytes).unwrap();
+        })
+    }
+
+    #[tokio::test]
+    async fn lines_are_whole_and_prefixed_and_the_last_gets_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let (stream, fifo, written) = pump(folder.path(), File::create(&log).unwrap().into());
+        let tail = Arc::clone(&stream.tail);
+        let container = container(folder.path(), b"one\ntwo\n\nthree".to_vec());
+        stream.pump(fifo).await;
+        assert!(written.within(SOON).await);
+        container.join().unwrap();
+        let text = std::fs::read_to_string(log).unwrap();
+        assert_eq!(text, "web | one\nweb | two\nweb | \nweb | three\n");
+        assert_eq!(tail.lock().unwrap().lines(), ["one", "two", "", "three"]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_cut_into_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let (stream, fifo, written) = pump(folder.path(), File::create(&log).unwrap().into());
+        let container = container(folder.path(), vec![b'x'; 3 * LINE_MAX + 7]);
+        stream.pump(fifo).await;
+        assert!(written.within(SOON).await);
+        container.join().unwrap();
+        let text = std::fs::read_to_string(log).unwrap();
+        assert!(
+            text.lines()
+                .all(|line| line.len() <= LINE_MAX + "web | ".len())
+        );
+        assert_eq!(text.matches('x').count(), 3 * LINE_MAX + 7);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stalls_costs_whole_lines_and_never_the_container() {
+        const LINES: usize = 200_000;
+        let folder = tempfile::tempdir().unwrap();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (stream, fifo, written) = pump(folder.path(), writer.into());
+        let lines: Vec<u8> = (0..LINES)
+            .flat_map(|n| format!("line {n:06}\n").into_bytes())
+            .collect();
+        let container = container(folder.path(), lines);
+        // Nobody reads, and still the container comes to its end.
+        stream.pump(fifo).await;
+        container.join().unwrap();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        assert!(written.within(SOON).await);
+        let text = reader.join().unwrap();
+        let (markers, kept): (Vec<&str>, Vec<&str>) = text
+            .lines()
+            .partition(|line| line.starts_with("[compose-executor]"));
+        let whole = |line: &&str| {
+            line.len() == "web | line 000000".len() && line.starts_with("web | line ")
+        };
+        assert!(kept.iter().all(whole));
+        let dropped: usize = markers
+            .iter()
+            .map(|marker| marker.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
+            .sum();
+        assert!(dropped > 0);
+        assert_eq!(kept.len() + dropped, LINES);
+        assert!(kept.is_sorted());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_costs_lines_and_never_the_container() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (stream, fifo, written) = pump(folder.path(), full.into());
+        let container = container(folder.path(), b"one\n".repeat(100_000));
+        stream.pump(fifo).await;
+        assert!(written.within(SOON).await);
+        container.join().unwrap();
+    }
+}

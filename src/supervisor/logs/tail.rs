@@ -42,12 +42,7 @@ mod tests {
     fn the_last_ten_lines_are_kept() {
         let mut tail = Tail::default();
         tail.push(b"first\n");
-        tail.push(
-            (1..=11)
-                .map(|n| format!("{n}\n"))
-                .collect::<String>()
-                .as_bytes(),
-        );
+        tail.push(b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n");
         tail.push(b"end\n");
         assert_eq!(
             tail.lines(),

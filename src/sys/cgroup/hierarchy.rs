@@ -146,6 +146,15 @@ impl Hierarchies {
             .collect()
     }
 
+    /// Whether a cgroup is there in one of the hierarchies of these names.
+    pub fn is_in(&self, path: &str, names: &[String]) -> Result<bool, Error> {
+        let below = below_root(path)?;
+        Ok(self
+            .iter()
+            .filter(|hierarchy| names.contains(&hierarchy.name()))
+            .any(|hierarchy| hierarchy.directory(below).exists()))
+    }
+
     /// The controllers that version 2 offers at its root, as the kernel writes them. Empty
     /// without version 2.
     pub fn unified_controllers(&self) -> String {
@@ -221,6 +230,18 @@ mod tests {
             ["freezer", "cpu,cpuacct", "memory"]
         );
         assert!(!hierarchies.is_v2_only());
+    }
+
+    #[test]
+    fn a_cgroup_is_looked_for_where_one_asks() {
+        let host = mesos();
+        let hierarchies = host.hierarchies();
+        host.write("memory", "mesos/c1/cgroup.procs", "");
+        let names = |names: [&str; 2]| names.map(str::to_owned);
+        let found = hierarchies.is_in("/mesos/c1", &names(["pids", "memory"]));
+        assert!(found.unwrap());
+        let found = hierarchies.is_in("/mesos/c1", &names(["pids", "freezer"]));
+        assert!(!found.unwrap());
     }
 
     #[test]

@@ -1,0 +1,220 @@
+//! Why a launch fails, and whose fault it is.
+
+use std::path::PathBuf;
+
+use super::report::StopReason;
+use crate::compose::source::Span;
+use crate::containerd::RpcError;
+use crate::image::{ImageError, InvalidReference};
+use crate::journal::JournalError;
+use crate::network::NetworkError;
+use crate::oci::{SpecError, UserError};
+use crate::sys::{self, beneath, cgroup};
+
+/// Why a pod did not come to run.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("an order to stop came during the launch")]
+    Stopped(StopReason),
+    #[error("the pod's record can't be written, and nothing is made without one")]
+    Journal(#[from] JournalError),
+    #[error("the logs can't be written")]
+    Logs(#[source] std::io::Error),
+    #[error("the pod's lease can't be made")]
+    Lease(#[source] RpcError),
+    #[error("{path} can't be written")]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Kernel(#[from] sys::PathError),
+    #[error("the pod's cgroups can't be made or are not kept to")]
+    Cgroup(#[from] cgroup::Error),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error("the pause container can't be run")]
+    Sandbox(#[source] RpcError),
+    #[error("service \"{service}\": its image has no name that could be")]
+    ImageName {
+        service: String,
+        span: Span,
+        source: InvalidReference,
+    },
+    #[error("service \"{service}\": its image can't be used")]
+    Image {
+        service: String,
+        span: Span,
+        source: Box<ImageError>,
+    },
+    #[error("the pod's images can't be used")]
+    Images { source: Box<ImageError> },
+    #[error("the archive {} can't be opened", path.display())]
+    OpenArchive {
+        path: PathBuf,
+        source: beneath::Error,
+    },
+    #[error("service \"{service}\": a file it binds can't be used")]
+    Bind {
+        service: String,
+        span: Span,
+        source: beneath::Error,
+    },
+    #[error("the folder of volume \"{name}\" can't be made")]
+    Volume {
+        name: String,
+        source: beneath::Error,
+    },
+    #[error(transparent)]
+    Spec(Box<SpecError>),
+    #[error("service \"{service}\": the users of its image can't be read")]
+    Accounts { service: String, source: UserError },
+    #[error("service \"{service}\": its image can't be looked into")]
+    ImageRoot {
+        service: String,
+        source: beneath::Error,
+    },
+    #[error("service \"{service}\": its root file system can't be made")]
+    Root { service: String, source: RpcError },
+    #[error("service \"{service}\": its command \"{command}\" can't be run: {why}")]
+    Command {
+        service: String,
+        command: String,
+        why: &'static str,
+        source: Box<RpcError>,
+    },
+    #[error("service \"{service}\" can't be created")]
+    Create { service: String, source: RpcError },
+    #[error("service \"{service}\" can't be started")]
+    Start { service: String, source: RpcError },
+}
+
+impl LaunchError {
+    /// The code that stands before the message of a status.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stopped(_) => "CE-KILLED",
+            Self::Journal(_) => "CE-LAUNCH-JOURNAL",
+            Self::ImageName { .. }
+            | Self::Image { .. }
+            | Self::Images { .. }
+            | Self::OpenArchive { .. } => "CE-IMAGE",
+            Self::Bind { .. } | Self::Spec(_) | Self::Accounts { .. } => "CE-SPEC",
+            Self::Command { .. } => "CE-LAUNCH-EXEC",
+            _ => "CE-LAUNCH",
+        }
+    }
+
+    /// The service that is to blame, where it is one.
+    pub fn service(&self) -> Option<&str> {
+        match self {
+            Self::ImageName { service, .. }
+            | Self::Image { service, .. }
+            | Self::Bind { service, .. }
+            | Self::Accounts { service, .. }
+            | Self::ImageRoot { service, .. }
+            | Self::Root { service, .. }
+            | Self::Command { service, .. }
+            | Self::Create { service, .. }
+            | Self::Start { service, .. } => Some(service),
+            _ => None,
+        }
+    }
+
+    /// Whether the task's own files are to be mended, and not the host.
+    pub fn is_users(&self) -> bool {
+        match self {
+            Self::Images { source } | Self::Image { source, .. } => source.is_users(),
+            Self::ImageName { .. }
+            | Self::OpenArchive { .. }
+            | Self::Bind { .. }
+            | Self::Spec(_)
+            | Self::Accounts { .. }
+            | Self::Command { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Runtimes tell a command that can't be run in their own words, with the command in quotes.
+pub(super) fn create_error(service: &str, source: RpcError) -> LaunchError {
+    command_error(service, source).unwrap_or_else(|source| LaunchError::Create {
+        service: service.to_owned(),
+        source,
+    })
+}
+
+/// crun looks for the command when it starts the container.
+pub(super) fn start_error(service: &str, source: RpcError) -> LaunchError {
+    command_error(service, source).unwrap_or_else(|source| LaunchError::Start {
+        service: service.to_owned(),
+        source,
+    })
+}
+
+fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
+    let said = &source.message;
+    let why = if said.contains("executable file not found in $PATH")
+        || said.contains("executable file `")
+    {
+        "it is not in the image"
+    } else if said.contains("exec") && said.contains("no such file or directory") {
+        "it is not in the image, or what it needs to run is not"
+    } else if said.contains("exec") && said.contains("permission denied") {
+        "it is not executable"
+    } else if said.contains("exec format error") {
+        "it was built for another kind of machine"
+    } else {
+        return Err(source);
+    };
+    let quoted = |quote: char| {
+        let after = said.split("exec").nth(1).or(Some(said))?;
+        let mut parts = after.split(quote);
+        parts.nth(1).map(str::to_owned)
+    };
+    let command = quoted('"').or_else(|| quoted('`')).unwrap_or_default();
+    Ok(LaunchError::Command {
+        service: service.to_owned(),
+        command,
+        why,
+        source: Box::new(source),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::containerd::Code;
+
+    fn told(message: &str) -> LaunchError {
+        let error = RpcError {
+            call: "Tasks.Create",
+            subject: "web".to_owned(),
+            code: Code::Unknown,
+            message: message.to_owned(),
+        };
+        create_error("web", error)
+    }
+
+    #[test]
+    fn a_missing_command_is_told_by_its_name() {
+        let runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"nope\": executable file not found in $PATH: unknown";
+        let crun = "failed to create shim task: OCI runtime create failed: executable file `nope` not found in $PATH: No such file or directory: unknown";
+        for text in [runc, crun] {
+            let error = told(text);
+            assert!(
+                matches!(&error, LaunchError::Command { command, .. } if command == "nope"),
+                "{error}"
+            );
+            assert_eq!(error.code(), "CE-LAUNCH-EXEC");
+        }
+    }
+
+    #[test]
+    fn other_words_are_passed_on() {
+        assert!(matches!(
+            told("failed to create shim task: no space left on device"),
+            LaunchError::Create { .. }
+        ));
+    }
+}
