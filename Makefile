@@ -5,6 +5,8 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# The order of what a target needs is the order in which it makes sense.
+.NOTPARALLEL:
 
 # Where Mesos is put, by integration/mesos-lab. 150 MB, once.
 export MESOS_LAB ?= $(CURDIR)/lab

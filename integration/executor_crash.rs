@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use crate::lab::Lab;
 use crate::lab::task::Task;
-use crate::oracle::Oracle;
+use crate::oracle::{self, Oracle};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -18,10 +18,10 @@ pub(crate) fn tests() -> Vec<Test> {
 const SLEEPS: &str = r#"
   one:
     image: app:1
-    command: [sh, -c, "while :; do sleep 1000; done"]
+    command: [sleep, "1000"]
   two:
     image: app:1
-    command: [sh, -c, "while :; do sleep 1000; done"]
+    command: [sleep, "1000"]
 "#;
 
 fn one_cleanup_later_nothing_is_left(lab: &Lab) {
@@ -37,7 +37,11 @@ fn one_cleanup_later_nothing_is_left(lab: &Lab) {
     crash(lab);
     lab.cleanup();
     let left = oracle.left_since(&before, Duration::from_secs(15));
-    assert!(left.is_empty(), "left after cleanup: {left:#?}");
+    assert!(
+        left.is_empty(),
+        "left after cleanup:\n{}",
+        oracle::report(&left)
+    );
     assert_eq!(
         pids(&bystander.pod()),
         untouched,
@@ -60,8 +64,12 @@ fn the_next_executor_cleans_up(lab: &Lab) {
     assert_eq!(next.until_end().state(), "TASK_KILLED");
     next.until_gone();
     drop(next);
-    let left = oracle.left_since(&before, Duration::from_secs(15));
-    assert!(left.is_empty(), "left after the next executor: {left:#?}");
+    let left = oracle.left_since(&before, Duration::from_secs(30));
+    assert!(
+        left.is_empty(),
+        "left after the next executor:\n{}",
+        oracle::report(&left)
+    );
 }
 
 /// Runs a pod, kills its executor, and waits until Mesos has killed the pod.

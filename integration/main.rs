@@ -97,8 +97,8 @@ fn main() -> ExitCode {
 
     stop(&lab);
     let left = oracle.left_since(&before, Duration::from_secs(10));
-    for finding in &left {
-        eprintln!("left on the host: {finding}");
+    if !left.is_empty() {
+        eprintln!("left on the host:\n{}", oracle::report(&left));
     }
     if conclusion.has_failed() || !left.is_empty() {
         return ExitCode::from(101);

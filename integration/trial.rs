@@ -7,7 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 
 use crate::lab::Lab;
-use crate::oracle::Oracle;
+use crate::oracle::{self, Oracle};
 
 /// How long what is on its way out may take: Mesos reaps, containerd collects.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -86,8 +86,7 @@ impl Test {
             report.push('\n');
         }
         if !left.is_empty() {
-            report.push_str("left behind:\n");
-            report.extend(left.iter().map(|finding| format!("  {finding}\n")));
+            report = format!("{report}left behind:\n{}\n", oracle::report(&left));
         }
         if report.is_empty() {
             return Ok(());

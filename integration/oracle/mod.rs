@@ -15,13 +15,14 @@ mod mounts;
 mod network;
 pub(crate) mod processes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::Pid;
 
+use crate::lab::host::CGROUPS;
 use crate::lab::{Lab, cgroup_name};
 use crate::wait;
 
@@ -79,6 +80,29 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind, self.what)
     }
+}
+
+/// A line for each, the same control group in several hierarchies on one.
+pub(crate) fn report(findings: &[Finding]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for finding in findings {
+        let below = finding
+            .what
+            .strip_prefix(CGROUPS)
+            .and_then(|path| path.get(1..));
+        match below.and_then(|path| path.split_once('/')) {
+            Some((hierarchy, group)) if finding.kind == Kind::Cgroup => {
+                groups.entry(group).or_default().push(hierarchy);
+            }
+            _ => lines.push(finding.to_string()),
+        }
+    }
+    let group = |(path, hierarchies): (&str, Vec<&str>)| {
+        format!("{:?}: /{path} of {}", Kind::Cgroup, hierarchies.join(", "))
+    };
+    lines.extend(groups.into_iter().map(group));
+    lines.join("\n")
 }
 
 /// What there was to see at one moment.

@@ -28,9 +28,12 @@ pub(super) fn compose_files(
     environment: &BTreeMap<String, String>,
 ) -> Result<Vec<PathBuf>, Stop> {
     let options = loading.options;
-    let absolute = |path: &Path| match path == Path::new("-") {
-        true => path.to_owned(),
-        false => resolve(&options.working_dir, path),
+    let absolute = |path: &Path| {
+        if path == Path::new("-") {
+            path.to_owned()
+        } else {
+            resolve(&options.working_dir, path)
+        }
     };
     if !options.files.is_empty() {
         return Ok(options.files.iter().map(|path| absolute(path)).collect());

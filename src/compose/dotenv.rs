@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn quotes_decide_on_escapes_and_variables() {
-        assert_eq!(one(r#"A='$SHELL_SET \n it\'s'"#), r"$SHELL_SET \n it's");
+        assert_eq!(one(r"A='$SHELL_SET \n it\'s'"), r"$SHELL_SET \n it's");
         assert_eq!(
             one(r#"A="$SHELL_SET\n\"q\" \$X \0101 \x41""#),
             "shell\n\"q\" $X A \\x41"

@@ -50,7 +50,7 @@ pub(super) fn apply(
         let Some(entry) = entry(loading, item) else {
             continue;
         };
-        if let Some(part) = load(loading, entry, item.span, scope, open)? {
+        if let Some(part) = load(loading, &entry, item.span, scope, open)? {
             copy(loading, part, document);
         }
     }
@@ -115,7 +115,7 @@ fn entry(loading: &mut Loading<'_>, item: &Node) -> Option<Entry> {
 /// The project that an entry names, complete but for what the whole decides.
 fn load(
     loading: &mut Loading<'_>,
-    entry: Entry,
+    entry: &Entry,
     span: Span,
     scope: &Scope,
     open: &[PathBuf],
@@ -146,7 +146,7 @@ fn load(
         Some(directory) => resolve(&scope.folder, loading.expand_home(directory)),
         None => main.parent().map(ToOwned::to_owned).unwrap_or_default(),
     };
-    let environment = environment(loading, &entry, &folder, scope)?;
+    let environment = environment(loading, entry, &folder, scope)?;
     let inner = loading.scope(folder, environment);
     let files: Vec<_> = paths
         .into_iter()

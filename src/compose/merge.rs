@@ -171,13 +171,12 @@ fn pairs(key: &str, key_span: Span, value: Node) -> Vec<Node> {
 /// A scalar as the text that stands for it in `K=V`.
 pub(super) fn to_text(value: &Value) -> String {
     match value {
-        Value::Null => String::new(),
         Value::Bool(value) => value.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Unsigned(number) => number.to_string(),
         Value::Float(number) => write_float(*number),
         Value::Date(text) | Value::String(text) => text.clone(),
-        Value::List(_) | Value::Map(_) => String::new(),
+        Value::Null | Value::List(_) | Value::Map(_) => String::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Compose files to a [`model::Project`]: everything that Docker Compose's loader does, with the place
 //! of every value kept, so that an error can show where it was written.
 //!
-//! [`load`] is the way in, and its module tells the steps. Files come through the trait [`Files`];
+//! [`load()`] is the way in, and its module tells the steps. Files come through the trait [`Files`];
 //! the environment, the folder and the [`Limits`] are handed in: nothing here looks around.
 
 pub mod diagnostic;
@@ -45,6 +45,8 @@ mod short_port;
 mod short_volume;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod unique;
 mod words;
 mod yaml;

@@ -71,7 +71,9 @@ impl NormalForm {
                 filled_list(items.collect()).and_then(with)
             }
             (Shape::Texts, Value::String(_)) => with(Value::List(vec![node.clone()])),
-            (Shape::Texts, Value::List(items)) => filled_list(items.clone()).and_then(with),
+            (Shape::Texts | Shape::Test, Value::List(items)) => {
+                filled_list(items.clone()).and_then(with)
+            }
             (Shape::Command, Value::String(text)) => {
                 with(Value::List(self.words(text, node.span, path)))
             }
@@ -80,7 +82,6 @@ impl NormalForm {
                 Node::string("CMD-SHELL", node.span),
                 node.clone(),
             ])),
-            (Shape::Test, Value::List(items)) => filled_list(items.clone()).and_then(with),
             (Shape::Pairs(pairs), _) => filled_map(self.pairs(*pairs, node, path)).and_then(with),
             (Shape::Hosts, _) => {
                 let hosts = self.hosts(node, path);
@@ -196,13 +197,14 @@ impl NormalForm {
                 zero_is_kept(Value::String(text), empty)
             }
             (Form::Flag, Value::Bool(flag)) => zero_is_kept(Value::Bool(*flag), !flag),
-            (Form::Flag, Value::String(text)) => match flag(text) {
-                Some(flag) => zero_is_kept(Value::Bool(flag), !flag),
-                None => {
+            (Form::Flag, Value::String(text)) => {
+                if let Some(flag) = flag(text) {
+                    zero_is_kept(Value::Bool(flag), !flag)
+                } else {
                     self.fail(span, path, format!("`{text}` is no boolean"));
                     None
                 }
-            },
+            }
             (Form::Unsigned, Value::String(text)) => {
                 self.fail(
                     span,
@@ -242,9 +244,10 @@ impl NormalForm {
                     None
                 }
             },
-            (Form::Mode, Value::String(text)) => match i64::from_str_radix(text, 8) {
-                Ok(mode) => Some(Value::String(format!("0{mode:o}"))),
-                Err(_) => {
+            (Form::Mode, Value::String(text)) => {
+                if let Ok(mode) = i64::from_str_radix(text, 8) {
+                    Some(Value::String(format!("0{mode:o}")))
+                } else {
                     self.fail(
                         span,
                         path,
@@ -252,7 +255,7 @@ impl NormalForm {
                     );
                     None
                 }
-            },
+            }
             (Form::Mode, Value::Int(mode)) => {
                 let sign = if *mode < 0 { "-" } else { "" };
                 Some(Value::String(format!("0{sign}{:o}", mode.unsigned_abs())))
@@ -423,19 +426,17 @@ impl NormalForm {
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let text = to_text(&item.value);
-                    match text.split_once('=').or_else(|| text.split_once(':')) {
-                        Some((host, addresses)) => {
-                            let addresses = addresses.split(',');
-                            hosts.extend(
-                                addresses.map(|address| {
-                                    (host.to_owned(), address.to_owned(), item.span)
-                                }),
-                            );
-                        }
-                        None => {
-                            let problem = format!("`{text}` has no address; write name=address");
-                            self.fail(item.span, path.item(index), problem);
-                        }
+                    if let Some((host, addresses)) =
+                        text.split_once('=').or_else(|| text.split_once(':'))
+                    {
+                        let addresses = addresses.split(',');
+                        hosts.extend(
+                            addresses
+                                .map(|address| (host.to_owned(), address.to_owned(), item.span)),
+                        );
+                    } else {
+                        let problem = format!("`{text}` has no address; write name=address");
+                        self.fail(item.span, path.item(index), problem);
                     }
                 }
             }

@@ -240,9 +240,10 @@ fn names(tree: &mut Node, project: &str) {
                 Some(Value::String(text)) => flag(text).unwrap_or_default(),
                 _ => false,
             };
-            let name = match external {
-                true => key.to_owned(),
-                false => format!("{project}_{key}"),
+            let name = if external {
+                key.to_owned()
+            } else {
+                format!("{project}_{key}")
             };
             map.insert_made("name", Node::string(name, key_span));
         }

@@ -12,6 +12,9 @@ use super::scalar;
 
 /// Pretty JSON, with a line feed at the end. `escape`: variables were replaced, so that each `$` is
 /// meant as such, and doubled to be read again as one.
+///
+/// # Panics
+/// Never: every value is JSON.
 pub fn to_json(tree: &Node, escape: bool) -> String {
     let json = json(tree, Path::default(), escape);
     let mut text = serde_json::to_string_pretty(&json).expect("a value is always JSON");
@@ -20,9 +23,10 @@ pub fn to_json(tree: &Node, escape: bool) -> String {
 }
 
 fn escaped(text: &str, escape: bool) -> String {
-    match escape {
-        true => text.replace('$', "$$"),
-        false => text.to_owned(),
+    if escape {
+        text.replace('$', "$$")
+    } else {
+        text.to_owned()
     }
 }
 
@@ -158,7 +162,7 @@ fn date(text: &str) -> String {
 }
 
 /// YAML. Its strings are quoted wherever they would be read as something else, by the rules of
-/// [`super::scalar`], which no general writer knows. `escape` as in [`to_json`], but for keys: nobody
+/// `scalar`, which no general writer knows. `escape` as in [`to_json`], but for keys: nobody
 /// replaces variables in them.
 pub fn to_yaml(tree: &Node, escape: bool) -> String {
     let mut writer = Writer {
@@ -265,11 +269,7 @@ fn block(text: &str, indent: usize) -> Option<String> {
         !line.ends_with([' ', '\t']) && !line.chars().any(|c| c.is_control() || c == '\u{feff}')
     };
     let first = lines.first().filter(|line| !line.is_empty())?;
-    if lines.len() < 2
-        || feeds > 1
-        || first.starts_with([' ', '\t'])
-        || !lines.iter().all(|line| fits(line))
-    {
+    if lines.len() < 2 || feeds > 1 || first.starts_with([' ', '\t']) || !lines.iter().all(fits) {
         return None;
     }
     let mut out = if feeds == 1 { "|" } else { "|-" }.to_owned();

@@ -76,7 +76,8 @@ fn tidy(value: &mut Json, inside: &str) {
                 let unused = inside != "services" && matches!(key.as_str(), "build" | "develop");
                 let null = matches!(key.as_str(), "command" | "entrypoint") && item.is_null();
                 tidy(item, key);
-                let hollow = item.is_null() || item.as_object().is_some_and(|map| map.is_empty());
+                let hollow =
+                    item.is_null() || item.as_object().is_some_and(serde_json::Map::is_empty);
                 let empty = matches!(key.as_str(), "ipam" | "placement" | "volume" | "bind");
                 !(unused || null || (empty && hollow))
             });
@@ -115,7 +116,7 @@ fn every_probe_agrees_with_docker_compose_or_is_a_listed_deviation() {
         match (outcome, listed.contains_key(probe.id.as_str())) {
             (Some(difference), false) => wrong.push(format!("{}: {difference}", probe.id)),
             (None, true) => {
-                wrong.push(format!("{} is listed as a deviation, and agrees", probe.id))
+                wrong.push(format!("{} is listed as a deviation, and agrees", probe.id));
             }
             _ => {}
         }
@@ -215,12 +216,18 @@ fn another_reader_of_yaml_gives_the_same_data() {
     }
 }
 
-/// The JSON schema of the specification, which is not in this repository but beside it.
+/// The JSON schema of the specification, which is not in this repository but beside it, or where
+/// `COMPOSE_CASES` says.
 fn specification() -> Option<Json> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let beside = root
         .ancestors()
-        .map(|folder| folder.join("shared/compose-cases/schema/compose-spec.json"))
+        .map(|folder| folder.join("shared/compose-cases"));
+    let beside = std::env::var_os("COMPOSE_CASES")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(beside)
+        .map(|folder| folder.join("schema/compose-spec.json"))
         .find(|path| path.exists())?;
     Some(serde_json::from_str(&std::fs::read_to_string(beside).unwrap()).unwrap())
 }

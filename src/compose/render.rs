@@ -11,9 +11,10 @@ pub fn render<'d>(
     sources: &SourceMap,
     color: bool,
 ) -> String {
-    let renderer = match color {
-        true => Renderer::styled(),
-        false => Renderer::plain(),
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
     };
     let mut out = String::new();
     for diagnostic in diagnostics {

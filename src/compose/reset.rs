@@ -39,15 +39,12 @@ impl Resets {
 
     /// Whether the value stays in the document.
     fn entry(&mut self, node: &mut Node, path: &mut Vec<String>) -> bool {
-        match node.tag.take() {
-            Some(tag) => {
-                self.paths.push(path.clone());
-                tag == Tag::Override
-            }
-            None => {
-                self.visit(node, path);
-                true
-            }
+        if let Some(tag) = node.tag.take() {
+            self.paths.push(path.clone());
+            tag == Tag::Override
+        } else {
+            self.visit(node, path);
+            true
         }
     }
 

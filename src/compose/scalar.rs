@@ -32,7 +32,6 @@ pub(super) fn plain(text: &str) -> Value {
 /// The value of a scalar with one of YAML's own tags (`!!int`); none if the text is no such value.
 pub(super) fn tagged(kind: &str, text: &str) -> Option<Value> {
     match kind {
-        "str" => Some(Value::String(text.to_owned())),
         "binary" => Some(Value::String(binary(text)?)),
         "null" => Some(Value::Null).filter(|_| matches!(plain(text), Value::Null)),
         "bool" => Some(plain(text)).filter(|value| matches!(value, Value::Bool(_))),
@@ -49,6 +48,7 @@ pub(super) fn tagged(kind: &str, text: &str) -> Option<Value> {
             _ => None,
         },
         "timestamp" => Some(Value::Date(text.to_owned())).filter(|_| is_date(text)),
+        // `!!str`, and what is no scalar's tag.
         _ => Some(Value::String(text.to_owned())),
     }
 }

@@ -65,19 +65,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<ShortPort>, PortError> {
         return Err(PortError::Ranges(host.to_owned(), container.to_owned()));
     }
     let one = targets.0 == targets.1;
-    let mut ports: Vec<ShortPort> = (targets.0..=targets.1)
+    let mut mappings: Vec<ShortPort> = (targets.0..=targets.1)
         .map(|target| ShortPort {
             host_ip: host_ip.clone(),
-            published: hosts.map(|(first, last)| match one && first != last {
-                true => format!("{first}-{last}"),
-                false => (first + (target - targets.0)).to_string(),
+            published: hosts.map(|(first, last)| {
+                if one && first != last {
+                    format!("{first}-{last}")
+                } else {
+                    (first + (target - targets.0)).to_string()
+                }
             }),
             target,
             protocol,
         })
         .collect();
-    ports.sort_by_cached_key(|port| format!("{}/", port.target));
-    Ok(ports)
+    mappings.sort_by_cached_key(|port| format!("{}/", port.target));
+    Ok(mappings)
 }
 
 fn address(text: &str) -> Result<Option<String>, PortError> {

@@ -16,6 +16,10 @@ pub(super) enum VolumeError {
 
 /// What a short form says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own, of which any can be given"
+)]
 pub(super) struct ShortVolume {
     /// None: an anonymous volume.
     pub source: Option<String>,
@@ -121,8 +125,7 @@ impl ShortVolume {
 fn is_path(source: &str) -> bool {
     let mut chars = source.chars();
     match (chars.next(), chars.next()) {
-        (Some('.' | '/' | '~'), _) => true,
-        (Some('\\'), Some('\\')) => true,
+        (Some('.' | '/' | '~'), _) | (Some('\\'), Some('\\')) => true,
         (Some(letter), Some(':')) => letter.is_alphabetic(),
         _ => false,
     }

@@ -46,7 +46,6 @@ enum Identity {
 
 fn identity(path: &[&str]) -> Option<Identity> {
     let identity = match path {
-        ["networks", _, "labels"] | ["networks", _, "ipam", "options"] => Identity::Key,
         ["services", _, key] => match *key {
             "annotations" | "cap_add" | "cap_drop" | "dns" | "dns_opt" | "dns_search"
             | "environment" | "labels" | "links" | "profiles" | "sysctls" | "tmpfs" => {
@@ -61,7 +60,9 @@ fn identity(path: &[&str]) -> Option<Identity> {
             "ports" => Identity::Port,
             _ => return None,
         },
-        [
+        ["networks", _, "labels"]
+        | ["networks", _, "ipam", "options"]
+        | [
             "services",
             _,
             "build",
@@ -96,12 +97,11 @@ fn sort_out(
                 continue;
             }
         };
-        match places.get(&key) {
-            Some(&place) => kept[place] = item,
-            None => {
-                places.insert(key, kept.len());
-                kept.push(item);
-            }
+        if let Some(&place) = places.get(&key) {
+            kept[place] = item;
+        } else {
+            places.insert(key, kept.len());
+            kept.push(item);
         }
     }
     *items = kept;
@@ -135,12 +135,11 @@ impl Identity {
                     (None, None) => return Ok(None),
                 }
             }
-            (Self::EnvFile, Value::String(text)) => text.clone(),
             (Self::EnvFile, Value::Map(map)) => match map.get("path").and_then(Node::as_str) {
                 Some(path) => path.to_owned(),
                 None => return Err("it lacks a `path`".to_owned()),
             },
-            (Self::Exposed | Self::Port, Value::String(text)) => text.clone(),
+            (Self::EnvFile | Self::Exposed | Self::Port, Value::String(text)) => text.clone(),
             (Self::Exposed | Self::Port, Value::Int(number)) => number.to_string(),
             (Self::Port, Value::Map(_)) => port(item)?,
             _ => return Ok(None),

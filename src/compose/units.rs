@@ -19,14 +19,13 @@ pub enum UnitError {
 
 /// A size in bytes; beyond what 64 bits hold it is `None`.
 pub fn bytes(text: &str) -> Result<Option<i64>, UnitError> {
-    let (number, unit) = match text.split_once(' ') {
-        Some(parts) => parts,
-        None => {
-            let end = text
-                .rfind(|c: char| c.is_ascii_digit() || c == '.')
-                .ok_or_else(|| UnitError::Size(text.to_owned()))?;
-            text.split_at(end + 1)
-        }
+    let (number, unit) = if let Some(parts) = text.split_once(' ') {
+        parts
+    } else {
+        let end = text
+            .rfind(|c: char| c.is_ascii_digit() || c == '.')
+            .ok_or_else(|| UnitError::Size(text.to_owned()))?;
+        text.split_at(end + 1)
     };
     let number: f64 = float(number).ok_or_else(|| UnitError::Size(text.to_owned()))?;
     if number < 0.0 || number.is_infinite() {
@@ -182,6 +181,9 @@ fn fraction(amount: u64, unit: u64) -> String {
 
 /// A number as text, as Docker Compose makes text of it: the shortest that reads back the same, with
 /// an exponent from a million on and below a ten-thousandth.
+///
+/// # Panics
+/// Never: the standard library's scientific notation has an exponent.
 pub fn write_float(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();

@@ -93,8 +93,14 @@ impl Splitter {
                 self.end_word();
                 return Ok(());
             }
-            ('"', None) => return self.open(Quote::Double),
-            ('\'', None) => return self.open(Quote::Single),
+            ('"', None) => {
+                self.open(Quote::Double);
+                return Ok(());
+            }
+            ('\'', None) => {
+                self.open(Quote::Single);
+                return Ok(());
+            }
             ('"', Some(Quote::Double)) | ('\'', Some(Quote::Single)) => {
                 self.quote = None;
                 return Ok(());
@@ -112,10 +118,9 @@ impl Splitter {
     }
 
     /// A pair of quotes is a word, even an empty one.
-    fn open(&mut self, quote: Quote) -> Result<(), WordsError> {
+    fn open(&mut self, quote: Quote) {
         self.quote = Some(quote);
         self.word.get_or_insert_default();
-        Ok(())
     }
 }
 

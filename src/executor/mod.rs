@@ -11,6 +11,7 @@ mod prepare;
 mod refusal;
 mod sandbox;
 mod sandbox_files;
+mod status_data;
 mod tasks;
 pub mod trust;
 
@@ -274,7 +275,8 @@ impl Executor {
             warn!("the agent did not acknowledge the last update in time");
         }
         self.driver.close().await;
-        self.sweep.shutdown().await;
+        // Bounded by itself; cut off, it would have been for nothing.
+        while self.sweep.join_next().await.is_some() {}
         if let Some(host) = self.tasks.into_host().and_then(Arc::into_inner) {
             Box::pin(host.close()).await;
         }

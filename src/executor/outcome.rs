@@ -8,18 +8,15 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
 use super::refusal::Refusal;
-use crate::compose::diagnostic::{Diagnostic, Kind};
-use crate::compose::source::SourceMap;
+use super::status_data::{Data, ServiceData, problems};
+use crate::compose::diagnostic::Kind;
 use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
 use crate::supervisor::report::{
-    EndCause, Exit, ExitStatus, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason,
+    EndCause, Exit, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason,
 };
 
 const MESSAGE_MAX: usize = 1024;
-const DATA_MAX: usize = 8 << 10;
 /// Containers' output, in the sandbox.
 const LOGS: &str = "stdout and stderr";
 
@@ -258,164 +255,13 @@ fn cut(text: &str, max: usize) -> String {
     format!("{}{ELLIPSIS}", &text[..end])
 }
 
-/// `TaskStatus.data`, schema 1.
-#[derive(Debug, Serialize)]
-struct Data {
-    schema: u32,
-    code: String,
-    message: String,
-    /// The service that is to blame, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ProblemData>,
-    services: Vec<ServiceData>,
-}
-
-/// One thing that is wrong with a file.
-#[derive(Debug, Serialize)]
-struct ProblemData {
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ServiceData {
-    service: String,
-    image: String,
-    /// `not-started`, `killed` or `exited`.
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oom: Option<OomData>,
-    /// It outlived its grace period.
-    forced: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    last_lines: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct OomData {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peak_bytes: Option<u64>,
-}
-
-impl Data {
-    fn new(code: &str) -> Self {
-        Self {
-            schema: 1,
-            code: code.to_owned(),
-            message: String::new(),
-            service: None,
-            errors: Vec::new(),
-            services: Vec::new(),
-        }
-    }
-
-    /// What is too long for a status loses its details, the rows of services last.
-    fn encode(mut self) -> Vec<u8> {
-        let encode = |data: &Self| {
-            serde_json::to_vec(data).expect("texts and numbers can be written as JSON")
-        };
-        let mut bytes = encode(&self);
-        if bytes.len() > DATA_MAX {
-            self.services
-                .iter_mut()
-                .for_each(|service| service.last_lines.clear());
-            self.errors.truncate(10);
-            bytes = encode(&self);
-        }
-        while bytes.len() > DATA_MAX && !(self.services.is_empty() && self.errors.is_empty()) {
-            self.services.truncate(self.services.len() / 2);
-            self.errors.truncate(self.errors.len() / 2);
-            bytes = encode(&self);
-        }
-        bytes
-    }
-}
-
-impl ServiceData {
-    fn of(end: &ServiceEnd) -> Self {
-        let exit = match end.state {
-            ServiceState::Exited(exit) => Some(exit),
-            _ => None,
-        };
-        let status = exit.map(|exit| exit.status);
-        Self {
-            service: end.service.clone(),
-            image: end.image.clone(),
-            state: match end.state {
-                ServiceState::NotStarted => "not-started",
-                ServiceState::Running => "killed",
-                ServiceState::Exited(_) => "exited",
-            },
-            exit_code: status.and_then(|status| match status {
-                ExitStatus::Code(code) => Some(code),
-                ExitStatus::Signal(_) => None,
-            }),
-            signal: status.and_then(|status| match status {
-                ExitStatus::Code(_) => None,
-                ExitStatus::Signal(signal) => Some(signal.to_string()),
-            }),
-            oom: exit.and_then(|exit| exit.oom).map(|oom| OomData {
-                limit_bytes: oom.limit.map(|limit| limit.0),
-                peak_bytes: oom.peak.map(|peak| peak.0),
-            }),
-            forced: end.forced,
-            last_lines: end.tail.clone(),
-        }
-    }
-}
-
-fn problems(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<ProblemData> {
-    let problem = |diagnostic: &Diagnostic| {
-        let place = diagnostic
-            .labels
-            .first()
-            .and_then(|label| sources.place(label.span));
-        ProblemData {
-            message: diagnostic.message.clone(),
-            file: place.map(|place| place.file.display().to_string()),
-            line: place.map(|place| place.line),
-            column: place.map(|place| place.column),
-            help: diagnostic.help.clone(),
-        }
-    };
-    diagnostics.iter().map(problem).collect()
-}
-
-impl ProblemData {
-    /// `compose.yaml:3:5: message; help`.
-    fn line(&self) -> String {
-        let place = match (&self.file, self.line, self.column) {
-            (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}: "),
-            _ => String::new(),
-        };
-        let help = self
-            .help
-            .as_ref()
-            .map(|help| format!("; {help}"))
-            .unwrap_or_default();
-        format!("{place}{}{help}", self.message)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compose::model::ByteSize;
+    use crate::supervisor::report::ExitStatus;
+
+    const DATA_MAX: usize = 8 << 10;
 
     fn service(state: ServiceState, tail: &[&str]) -> ServiceEnd {
         ServiceEnd {

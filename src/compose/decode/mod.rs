@@ -75,7 +75,7 @@ impl Decoder {
             disabled: input.disabled.clone(),
             networks: section("networks").map(top::network).collect(),
             volumes: section("volumes").map(top::volume).collect(),
-            configs: section("configs").filter_map(top::config).collect(),
+            configs: section("configs").map(top::config).collect(),
             secrets: section("secrets").filter_map(top::secret).collect(),
             pod: self.pod_extension(input.normal),
             deferred: Vec::new(),

@@ -100,12 +100,11 @@ impl Decoder {
     }
 
     fn string(&mut self, at: &str, node: &Node) -> Option<Spanned<String>> {
-        match node.as_str() {
-            Some(text) => Some(Spanned::new(text.to_owned(), node.span)),
-            None => {
-                self.mistyped(at, "a string", node);
-                None
-            }
+        if let Some(text) = node.as_str() {
+            Some(Spanned::new(text.to_owned(), node.span))
+        } else {
+            self.mistyped(at, "a string", node);
+            None
         }
     }
 

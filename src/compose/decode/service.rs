@@ -18,134 +18,156 @@ use crate::compose::source::{Span, Spanned};
 
 impl Decoder {
     pub(super) fn service(&mut self, name: Spanned<String>, fields: Fields<'_>) -> Service {
-        let called = name.value.clone();
-        let deploy = fields
-            .below("deploy")
-            .map(|deploy| self.deploy(&called, deploy));
-        let scale = fields.unsigned("scale");
-        let deployed = deploy.as_ref().and_then(|deploy| deploy.replicas.clone());
-        let replicas = scale.or(deployed).unwrap_or(Spanned::new(1, name.span));
+        let mut service = Service {
+            replicas: Spanned::new(1, name.span),
+            name,
+            ..Service::default()
+        };
+        self.process(&mut service, fields);
+        self.network(&mut service, fields);
+        self.resources(&mut service, fields);
+        self.files(&mut service, fields);
+        service
+    }
+
+    /// What it is, and what runs in it.
+    fn process(&mut self, service: &mut Service, fields: Fields<'_>) {
+        let name = service.name.value.clone();
         let words = |key: &str| {
             let node = fields.node(key)?;
             Some(Spanned::new(fields.strings(key), node.span))
         };
+        service.image = fields.text("image");
+        service.build = fields.node("build").map(|build| build.span);
+        service.pull_policy = fields.text("pull_policy").map(pull_policy);
+        service.platform = fields.text("platform");
+        service.container_name = fields.text("container_name");
+        service.command = words("command");
+        service.entrypoint = words("entrypoint");
+        service.working_dir = fields.text("working_dir");
+        service.user = fields.text("user");
+        service.group_add = fields.texts("group_add");
+        service.environment = environment(fields);
+        service.env_file = env_files(fields);
+        service.labels = fields.pairs("labels");
+        service.annotations = fields.pairs("annotations");
+        service.tty = fields.written_flag("tty");
+        service.stdin_open = fields.written_flag("stdin_open");
+        service.init = fields.flag("init");
+        service.stop_signal = fields.text("stop_signal");
+        service.stop_grace_period = self.grace(&name, fields);
+        service.restart = fields.text("restart").map(|text| text.map(restart));
+        service.depends_on = fields.map("depends_on").map(dependency).collect();
+        service.healthcheck = fields.below("healthcheck").map(healthcheck);
+        service.post_start = fields.each("post_start").map(hook).collect();
+        service.pre_stop = fields.each("pre_stop").map(hook).collect();
+        service.profiles = fields.texts("profiles");
+        service.runtime = fields.text("runtime");
+        service.provider = fields.node("provider").map(|provider| provider.span);
+        service.pod = self.service_extension(&name, fields.normal);
+    }
+
+    /// How it is reached, and what it shares.
+    fn network(&mut self, service: &mut Service, fields: Fields<'_>) {
+        let name = service.name.value.clone();
         let namespace = |key: &str| {
             let text = fields.text(key)?;
             Some(text.map(|text| namespace_mode(&text)))
         };
-        self.check_cpus(&called, fields);
-        Service {
-            keys: Vec::new(),
-            image: fields.text("image"),
-            build: fields.node("build").map(|build| build.span),
-            pull_policy: fields.text("pull_policy").map(pull_policy),
-            platform: fields.text("platform"),
-            container_name: fields.text("container_name"),
-            command: words("command"),
-            entrypoint: words("entrypoint"),
-            working_dir: fields.text("working_dir"),
-            user: fields.text("user"),
-            group_add: fields.texts("group_add"),
-            environment: environment(fields),
-            env_file: env_files(fields),
-            labels: fields.pairs("labels"),
-            annotations: fields.pairs("annotations"),
-            tty: fields.written_flag("tty"),
-            stdin_open: fields.written_flag("stdin_open"),
-            init: fields.flag("init"),
-            stop_signal: fields.text("stop_signal"),
-            stop_grace_period: self.grace(&called, fields),
-            restart: fields.text("restart").map(|text| text.map(restart)),
-            depends_on: fields.map("depends_on").map(dependency).collect(),
-            healthcheck: fields.below("healthcheck").map(healthcheck),
-            post_start: fields.each("post_start").map(hook).collect(),
-            pre_stop: fields.each("pre_stop").map(hook).collect(),
-            profiles: fields.texts("profiles"),
-            replicas,
-            runtime: fields.text("runtime"),
-            provider: fields.node("provider").map(|provider| provider.span),
-            pod: self.service_extension(&called, fields.normal),
+        service.ports = fields
+            .each("ports")
+            .filter_map(|port| self.port(&name, port))
+            .collect();
+        service.expose = fields.texts("expose");
+        service.network_mode = fields
+            .text("network_mode")
+            .map(|text| text.map(|text| network_mode(&text)));
+        service.networks = fields.map("networks").map(attachment).collect();
+        service.links = fields.texts("links");
+        service.external_links = fields.texts("external_links");
+        service.hostname = fields.text("hostname");
+        service.domainname = fields.text("domainname");
+        service.extra_hosts = fields
+            .items("extra_hosts")
+            .iter()
+            .filter_map(host)
+            .collect();
+        service.dns = fields.texts("dns");
+        service.dns_search = fields.texts("dns_search");
+        service.dns_opt = fields.texts("dns_opt");
+        service.mac_address = fields.text("mac_address");
+        service.ipc = namespace("ipc");
+        service.pid = namespace("pid");
+        service.uts = namespace("uts");
+        service.cgroup = namespace("cgroup");
+        service.userns_mode = fields.text("userns_mode");
+        service.cgroup_parent = fields.text("cgroup_parent");
+        service.sysctls = fields.pairs("sysctls");
+    }
 
-            ports: fields
-                .each("ports")
-                .filter_map(|port| self.port(&called, port))
-                .collect(),
-            expose: fields.texts("expose"),
-            network_mode: fields
-                .text("network_mode")
-                .map(|text| text.map(|text| network_mode(&text))),
-            networks: fields.map("networks").map(attachment).collect(),
-            links: fields.texts("links"),
-            external_links: fields.texts("external_links"),
-            hostname: fields.text("hostname"),
-            domainname: fields.text("domainname"),
-            extra_hosts: fields
-                .items("extra_hosts")
-                .iter()
-                .filter_map(host)
-                .collect(),
-            dns: fields.texts("dns"),
-            dns_search: fields.texts("dns_search"),
-            dns_opt: fields.texts("dns_opt"),
-            mac_address: fields.text("mac_address"),
-            ipc: namespace("ipc"),
-            pid: namespace("pid"),
-            uts: namespace("uts"),
-            cgroup: namespace("cgroup"),
-            userns_mode: fields.text("userns_mode"),
-            cgroup_parent: fields.text("cgroup_parent"),
-            sysctls: fields.pairs("sysctls"),
-
-            cpus: fields.cpus("cpus").filter(|cpus| cpus.nanos > 0),
-            cpu_quota: fields.integer("cpu_quota"),
-            cpu_period: fields.integer("cpu_period"),
-            cpu_shares: fields.integer("cpu_shares"),
-            cpu_rt_runtime: fields.integer("cpu_rt_runtime"),
-            cpu_rt_period: fields.integer("cpu_rt_period"),
-            cpuset: fields.text("cpuset"),
-            mem_limit: fields.size("mem_limit"),
-            mem_reservation: fields.size("mem_reservation"),
-            memswap_limit: fields.integer("memswap_limit"),
-            mem_swappiness: fields.integer("mem_swappiness"),
-            oom_kill_disable: fields.written_flag("oom_kill_disable"),
-            oom_score_adj: fields.integer("oom_score_adj"),
-            pids_limit: fields.integer("pids_limit"),
-            shm_size: fields.size("shm_size"),
-            blkio_config: fields.below("blkio_config").map(blkio),
-            storage_opt: fields.pairs("storage_opt"),
-            ulimits: fields
-                .map("ulimits")
-                .map(|entry| self.ulimit(&called, entry))
-                .collect(),
-            gpus: fields.each("gpus").map(device_request).collect(),
-            devices: fields.each("devices").map(device).collect(),
-            device_cgroup_rules: fields.texts("device_cgroup_rules"),
-            deploy,
-
-            volumes: fields
-                .each("volumes")
-                .map(|volume| self.mount(&called, volume))
-                .collect(),
-            volumes_from: fields.texts("volumes_from"),
-            tmpfs: fields
-                .items("tmpfs")
-                .iter()
-                .map(|tmpfs| self.tmpfs(&called, tmpfs))
-                .collect(),
-            configs: fields.each("configs").map(file_reference).collect(),
-            secrets: fields.each("secrets").map(file_reference).collect(),
-            read_only: fields.written_flag("read_only"),
-            privileged: fields.written_flag("privileged"),
-            cap_add: fields.texts("cap_add"),
-            cap_drop: fields.texts("cap_drop"),
-            security_opt: fields.texts("security_opt"),
-            logging: fields.below("logging").map(|logging| Logging {
-                span: logging.span(),
-                driver: logging.text("driver"),
-                options: logging.pairs("options"),
-            }),
-            name,
+    /// What it may use.
+    fn resources(&mut self, service: &mut Service, fields: Fields<'_>) {
+        let name = service.name.value.clone();
+        self.check_cpus(&name, fields);
+        service.deploy = fields
+            .below("deploy")
+            .map(|deploy| self.deploy(&name, deploy));
+        let deployed = service.deploy.as_ref();
+        let replicas = deployed.and_then(|deploy| deploy.replicas.clone());
+        if let Some(replicas) = fields.unsigned("scale").or(replicas) {
+            service.replicas = replicas;
         }
+        service.cpus = fields.cpus("cpus").filter(|cpus| cpus.nanos > 0);
+        service.cpu_quota = fields.integer("cpu_quota");
+        service.cpu_period = fields.integer("cpu_period");
+        service.cpu_shares = fields.integer("cpu_shares");
+        service.cpu_rt_runtime = fields.integer("cpu_rt_runtime");
+        service.cpu_rt_period = fields.integer("cpu_rt_period");
+        service.cpuset = fields.text("cpuset");
+        service.mem_limit = fields.size("mem_limit");
+        service.mem_reservation = fields.size("mem_reservation");
+        service.memswap_limit = fields.integer("memswap_limit");
+        service.mem_swappiness = fields.integer("mem_swappiness");
+        service.oom_kill_disable = fields.written_flag("oom_kill_disable");
+        service.oom_score_adj = fields.integer("oom_score_adj");
+        service.pids_limit = fields.integer("pids_limit");
+        service.shm_size = fields.size("shm_size");
+        service.blkio_config = fields.below("blkio_config").map(blkio);
+        service.storage_opt = fields.pairs("storage_opt");
+        service.ulimits = fields
+            .map("ulimits")
+            .map(|entry| self.ulimit(&name, entry))
+            .collect();
+        service.gpus = fields.each("gpus").map(device_request).collect();
+        service.devices = fields.each("devices").map(device).collect();
+        service.device_cgroup_rules = fields.texts("device_cgroup_rules");
+    }
+
+    /// What is mounted into it, and what it is allowed.
+    fn files(&mut self, service: &mut Service, fields: Fields<'_>) {
+        let name = service.name.value.clone();
+        service.volumes = fields
+            .each("volumes")
+            .map(|volume| self.mount(&name, volume))
+            .collect();
+        service.volumes_from = fields.texts("volumes_from");
+        service.tmpfs = fields
+            .items("tmpfs")
+            .iter()
+            .map(|tmpfs| self.tmpfs(&name, tmpfs))
+            .collect();
+        service.configs = fields.each("configs").map(file_reference).collect();
+        service.secrets = fields.each("secrets").map(file_reference).collect();
+        service.read_only = fields.written_flag("read_only");
+        service.privileged = fields.written_flag("privileged");
+        service.cap_add = fields.texts("cap_add");
+        service.cap_drop = fields.texts("cap_drop");
+        service.security_opt = fields.texts("security_opt");
+        service.logging = fields.below("logging").map(|logging| Logging {
+            span: logging.span(),
+            driver: logging.text("driver"),
+            options: logging.pairs("options"),
+        });
     }
 
     fn grace(&mut self, service: &str, fields: Fields<'_>) -> Option<Spanned<std::time::Duration>> {

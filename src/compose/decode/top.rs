@@ -49,8 +49,7 @@ pub(super) fn volume((key, key_span, node): Entry<'_>) -> Volume {
     }
 }
 
-/// None for a config without a source, which the checks have refused.
-pub(super) fn config((key, key_span, node): Entry<'_>) -> Option<Config> {
+pub(super) fn config((key, key_span, node): Entry<'_>) -> Config {
     let fields = Fields::plain(node);
     let source = if let Some(external) = external(fields) {
         ConfigSource::External(external)
@@ -63,11 +62,11 @@ pub(super) fn config((key, key_span, node): Entry<'_>) -> Option<Config> {
         let content = fields.text("content");
         ConfigSource::Content(content.unwrap_or(Spanned::new(String::new(), key_span)))
     };
-    Some(Config {
+    Config {
         key: Spanned::new(key.to_owned(), key_span),
         name: name(fields, key),
         source,
-    })
+    }
 }
 
 /// None for a secret without a source, which the checks have refused.

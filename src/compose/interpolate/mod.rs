@@ -1,7 +1,7 @@
 //! `$NAME`, `${NAME}` and `${NAME:-default}` in a file's values.
 //!
 //! Keys are never touched. Where Compose wants a number or a boolean, what interpolation made is
-//! read as one ([`cast`]).
+//! read as one.
 
 mod cast;
 mod template;

@@ -1,6 +1,6 @@
 //! Which keys a Compose file has, what each may hold, and how each is written in normal form.
 //!
-//! One table serves both: [`check`] refuses what the specification's JSON schema refuses, with
+//! One table serves both: [`check()`] refuses what the specification's JSON schema refuses, with
 //! places and help; [`super::normal_form`] writes each value as Docker Compose writes it. The
 //! tables are in the order of the specification: [`service`], [`build`], [`resources`], [`top`].
 
