@@ -55,10 +55,9 @@ FUZZ_SECONDS ?= 60
 fuzz: ## fuzz what reads strangers' texts, each for a minute; needs the nightly toolchain
 	@rustup run nightly rustc --version || { echo "fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly"; exit 1; }
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in project interpolation dotenv units; do \
+	for target in project interpolation dotenv units image_reference; do \
 		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
-	cargo +nightly fuzz run --features executor image_reference -- -max_total_time=$(FUZZ_SECONDS)
 
 .PHONY: tools
 tools: ## install, by apt, what is missing here
