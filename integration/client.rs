@@ -121,6 +121,14 @@ fn shims(lab: &Lab) -> usize {
         .count()
 }
 
+/// Waits until the shim is gone, and removes its socket, which some versions leave.
+fn end_of_shim(lab: &Lab, client: &Client) {
+    wait::until("the shim's end", PATIENCE, || {
+        (shims(lab) == 0).then_some(())
+    });
+    let _ = fs::remove_file(client.shim_socket(GROUP));
+}
+
 fn the_server_is_known(lab: &Lab) {
     on_runtime(async {
         let client = crate::lease::connect(lab).await;
@@ -159,8 +167,7 @@ fn a_pods_containers_share_one_shim_and_one_sandbox(lab: &Lab) {
         let pid = small.create_pause(client).await;
         small.create_web(client, &lease, pid).await;
         assert_eq!(shims(lab), 1);
-        let shim = client.shim_socket(GROUP);
-        assert!(shim.exists());
+        assert!(client.shim_socket(GROUP).exists());
         let ours = [Filter::label("compose-executor/pod", "0123456789ab")];
         let containers = client.containers();
         assert_eq!(containers.list(&ours).await.expect("a list").len(), 2);
@@ -191,11 +198,7 @@ fn a_pods_containers_share_one_shim_and_one_sandbox(lab: &Lab) {
             "start web": 1,
         }
         "#);
-        wait::until("the shim's end", PATIENCE, || {
-            (shims(lab) == 0).then_some(())
-        });
-        // Some versions leave it.
-        let _ = fs::remove_file(shim);
+        end_of_shim(lab, client);
         lease.end().await;
     });
 }
@@ -393,6 +396,7 @@ fn the_runtimes_words_survive(lab: &Lab) {
             .delete("web")
             .await
             .expect("it can be removed");
+        end_of_shim(lab, client);
         pod.end().await;
     });
 }
@@ -408,6 +412,9 @@ fn a_call_that_hangs_has_an_end(lab: &Lab) {
         let impatient = client.with_deadlines(deadlines);
         let pid = lab.containerd().pid().expect("it runs");
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).expect("it can be stopped");
+        wait::until("a stop of every thread", PATIENCE, || {
+            all_stopped(pid).then_some(())
+        });
         let error = impatient.tasks().list().await;
         let subscription = impatient.events().subscribe(&[Topic::TaskExit]).await;
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).expect("it goes on");
@@ -425,6 +432,18 @@ fn a_call_that_hangs_has_an_end(lab: &Lab) {
                 .is_empty()
         );
     });
+}
+
+/// A signal is sent at once and felt a little later, by each thread for itself.
+fn all_stopped(pid: nix::unistd::Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before the state is in brackets, and may have some itself.
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" T"))
+    })
 }
 
 fn content_is_what_was_written(lab: &Lab) {

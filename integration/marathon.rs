@@ -1,6 +1,7 @@
 //! What `compose-resources` says to ask for is what the pod gets: its Marathon app, as the task that
 //! Marathon makes of it, on Mesos, with our executor.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,8 @@ const MIB: u64 = 1 << 20;
 pub(crate) fn tests() -> Vec<Test> {
     tests![Mesos:
         the_sum_of_two_services,
-        a_migration_at_its_peak,
-        requests_with_limits_above_them,
+        two_files_and_a_profile,
+        a_task_that_may_use_more_than_it_asks_for,
     ]
     .into()
 }
@@ -31,54 +32,51 @@ fn the_sum_of_two_services(lab: &Lab) {
     let services = format!(
         "
   db: {{image: 'app:1', command: {SERVE}, cpus: 0.25, mem_limit: 96m}}
-  web:
-    image: app:1
-    command: {SERVE}
-    depends_on: [db]
-    logging: {{options: {{max-size: 2m}}}}
+  web: {{image: 'app:1', command: {SERVE}, depends_on: [db]}}
 "
     );
-    let pod = Pod::new(lab, &services);
+    let pod = Pod::new(lab, &[("compose.yaml", &app::compose(&services))]);
     let app = pod.app(&[]);
     assert_eq!(app["cpus"], json!(0.36));
     assert_eq!(app["mem"], json!(96 + 128 + 16));
-    assert_eq!(app["disk"], json!(10 + 2 + 10));
-    runs_with(lab, &pod, &app, &Wall::of(&app));
+    assert_eq!(app["disk"], json!(10 + 10 + 10));
+    let run = runs_with(lab, &pod, &app, &Wall::of(&app));
+    assert_eq!(run, ["db", "web"]);
 }
 
-fn a_migration_at_its_peak(lab: &Lab) {
-    let services = format!(
+fn two_files_and_a_profile(lab: &Lab) {
+    let base = format!(
         "
-  migrate: {{image: 'app:1', command: ['true'], cpus: 1, mem_limit: 512m}}
-  web:
-    image: app:1
-    command: {SERVE}
-    cpus: 0.5
-    mem_limit: 64m
-    depends_on: {{migrate: {{condition: service_completed_successfully}}}}
+  web: {{image: 'app:1', command: {SERVE}, cpus: 0.1, mem_limit: 64m}}
+  debug: {{image: 'app:1', command: {SERVE}, mem_limit: 32m, profiles: [debug]}}
+  other: {{image: 'app:1', command: {SERVE}, mem_limit: 1g, profiles: [other]}}
 "
     );
-    let pod = Pod::new(lab, &services);
-    let app = pod.app(&["--peak"]);
-    assert_eq!(app["cpus"], json!(1.01));
-    assert_eq!(app["mem"], json!(528));
-    runs_with(lab, &pod, &app, &Wall::of(&app));
+    let more = "services: {web: {mem_limit: 80m}}";
+    let pod = Pod::new(
+        lab,
+        &[("base.yml", &app::compose(&base)), ("more.yml", more)],
+    );
+    let app = pod.app(&["--profile", "debug"]);
+    assert_eq!(app["cpus"], json!(0.21));
+    assert_eq!(app["mem"], json!(80 + 32 + 16));
+    let run = runs_with(lab, &pod, &app, &Wall::of(&app));
+    assert_eq!(run, ["debug", "web"]);
 }
 
-fn requests_with_limits_above_them(lab: &Lab) {
+fn a_task_that_may_use_more_than_it_asks_for(lab: &Lab) {
     let services = format!(
         "
   web:
     image: app:1
     command: {SERVE}
     stop_grace_period: 3s
-    deploy:
-      resources:
-        limits: {{cpus: '2', memory: 256m}}
-        reservations: {{cpus: '0.2', memory: 64m}}
+    cpus: 2
+    mem_limit: 256m
 "
     );
-    let pod = Pod::new(lab, &services);
+    let asks = "x-pod: {resources: {cpus: 0.21, mem: 80m}}";
+    let pod = Pod::new(lab, &[("a.yml", &app::compose(&services)), ("b.yml", asks)]);
     let app = pod.app(&["--basis", "split"]);
     assert_eq!(app["cpus"], json!(0.21));
     assert_eq!(app["mem"], json!(80));
@@ -86,30 +84,36 @@ fn requests_with_limits_above_them(lab: &Lab) {
     assert_eq!(app["taskKillGracePeriodSeconds"], json!(3));
     let wall = Wall::of(&app);
     assert_eq!(wall.memory, (272 + 64) * MIB);
-    runs_with(lab, &pod, &app, &wall);
+    let run = runs_with(lab, &pod, &app, &wall);
+    assert_eq!(run, ["web"]);
 }
 
-/// A folder with a Compose file and its image, an archive of both, and an executor with this lab's
+/// A folder with Compose files and their image, an archive of all, and an executor with this lab's
 /// options: an app has none to give.
 struct Pod {
     folder: PathBuf,
+    files: Vec<String>,
     executor: PathBuf,
 }
 
 impl Pod {
-    fn new(lab: &Lab, services: &str) -> Self {
+    fn new(lab: &Lab, files: &[(&str, &str)]) -> Self {
         let folder = lab.fixture();
-        fs::write(folder.join("compose.yaml"), app::compose(services)).expect("it can be written");
+        for (name, text) in files {
+            fs::write(folder.join(name), text).expect("it can be written");
+        }
         app::image().write(&folder.join("app.tar"));
         let executor = folder.join("executor");
-        let script = format!(
-            "#!/bin/sh\nexec {EXECUTOR} {} \"$@\"\n",
-            lab.options().join(" ")
-        );
+        let options = lab.options().join(" ");
+        let script = format!("#!/bin/sh\nexec {EXECUTOR} {options} \"$@\"\n");
         fs::write(&executor, script).expect("it can be written");
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(&executor, mode).expect("it is ours");
-        Self { folder, executor }
+        Self {
+            folder,
+            files: files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            executor,
+        }
     }
 
     /// The app that `compose-resources` makes of it.
@@ -119,7 +123,8 @@ impl Pod {
         let output = Command::new(RESOURCES)
             .current_dir(&self.folder)
             .env_clear()
-            .args(["-f", "compose.yaml", "--format", "marathon"])
+            .args(self.files.iter().flat_map(|file| ["-f", file]))
+            .args(["--format", "marathon"])
             .args(["--fetch", &format!("file://{}", archive.display())])
             .arg("--executor")
             .arg(&self.executor)
@@ -140,7 +145,7 @@ impl Pod {
     fn pack(&self, archive: &Path) {
         let file = fs::File::create(archive).expect("the fixture's folder takes a file");
         let mut archive = tar::Builder::new(file);
-        for name in ["compose.yaml", "app.tar"] {
+        for name in self.files.iter().map(String::as_str).chain(["app.tar"]) {
             let added = archive.append_path_with_name(self.folder.join(name), name);
             added.expect("the file is there");
         }
@@ -198,8 +203,8 @@ fn thousandths(value: &Value) -> u64 {
     rounded
 }
 
-/// Runs an app's task, and holds what Mesos gave it against the app.
-fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: &Wall) {
+/// Runs an app's task, holds what Mesos gave it against the app, and tells which services ran.
+fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: &Wall) -> Vec<String> {
     let mut run = marathon_task(lab, app, pod.instance()).launch();
     run.until_state("TASK_RUNNING");
     assert_eq!(&Wall::around(&mut run), wall);
@@ -218,9 +223,15 @@ fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: &Wall) {
         let asked = thousandths(&app[resource]) + own;
         assert_eq!(given(executor, resource), asked, "{resource}");
     }
+    let processes = run.pod().processes();
+    let leaves = processes.iter().map(|process| process.leaf.as_str());
+    let services: BTreeSet<&str> = leaves
+        .filter_map(|leaf| leaf.strip_prefix("svc-"))
+        .collect();
     run.kill();
     assert_eq!(run.until_end().state(), "TASK_KILLED");
     run.until_gone();
+    services.into_iter().map(str::to_owned).collect()
 }
 
 /// The task that Marathon makes of an app with a custom executor.

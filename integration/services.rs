@@ -188,7 +188,7 @@ fn start_order(lab: &Lab) {
     assert_lines(&text, &["last   | 2"]);
 }
 
-/// See the table of defaults in the reliability and security facts: 13 capabilities, a seccomp
+/// What every container gets unasked: 13 capabilities, a seccomp
 /// filter, no new privileges, no core files, masked and read-only paths.
 fn secure_defaults(lab: &Lab) {
     let services = r#"

@@ -26,6 +26,15 @@ pub mod containerd;
 pub mod executor;
 #[cfg(feature = "executor")]
 pub mod image;
+/// The part of images that is pure: their names.
+#[cfg(not(feature = "executor"))]
+pub mod image {
+    mod digest;
+    mod reference;
+
+    pub use digest::{Digest, Hasher, InvalidDigest};
+    pub use reference::{Fault, ImageRef, InvalidReference};
+}
 #[cfg(feature = "executor")]
 pub mod journal;
 #[cfg(feature = "executor")]

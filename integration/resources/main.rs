@@ -10,3 +10,4 @@ mod flags;
 mod marathon;
 mod program;
 mod refusals;
+mod values;

@@ -223,7 +223,7 @@ impl Cli {
             // A top-level domain that is kept from ever being one.
             [] => vec![format!(
                 "https://example.invalid/{}.tar.gz",
-                sum_name(loaded)
+                archive_name(loaded)
             )],
             fetch => fetch.to_vec(),
         };
@@ -251,8 +251,10 @@ impl Cli {
         Job {
             executor: self.executor.clone(),
             fetch,
+            // What comes from standard input has no name to be found by.
             files: files
                 .iter()
+                .filter(|file| file.as_path() != Path::new("-"))
                 .map(|file| in_sandbox(&options.working_dir.join(file), folder))
                 .collect(),
             profiles,
@@ -260,7 +262,8 @@ impl Cli {
     }
 }
 
-fn sum_name(loaded: &Loaded) -> &str {
+/// A name for what is to be fetched.
+fn archive_name(loaded: &Loaded) -> &str {
     match loaded.project.name.as_str() {
         "" => "pod",
         name => name,

@@ -19,6 +19,10 @@ use crate::compose::{
 
 /// The flags of `config`.
 #[derive(Args, Clone, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line, each of its own"
+)]
 pub struct ConfigArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
@@ -108,9 +112,10 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
     if args.no_interpolate {
         let model = load_model(&options, &files).map_err(|error| CommandError::load(&error))?;
         warn(&model.warnings, &model.sources);
-        return Ok(match args.services {
-            true => lines(names(&model.tree, "services")),
-            false => print(args.format, &model.tree, false),
+        return Ok(if args.services {
+            lines(names(&model.tree, "services"))
+        } else {
+            print(args.format, &model.tree, false)
         });
     }
     let loaded = load(&options, &files).map_err(|error| CommandError::load(&error))?;

@@ -120,7 +120,9 @@ fn complete_build(build: &mut Node, environment: &BTreeMap<String, String>) {
     if !build.contains("context") {
         build.insert_made("context", Node::string(".", span));
     }
-    if !build.contains("dockerfile") && !build.contains("dockerfile_inline") {
+    // An empty name, of a variable that is not set, would be left out of normal form: the same.
+    let named = |key: &str| build.get(key).is_some_and(|node| node.as_str() != Some(""));
+    if !named("dockerfile") && !named("dockerfile_inline") {
         build.insert_made("dockerfile", Node::string("Dockerfile", span));
     }
     if let Some(args) = build.get_mut("args") {

@@ -38,13 +38,15 @@ fn in_brackets(code: Code, message: &str) -> String {
     format!(" ({code})")
 }
 
-/// gRPC's status codes.
+/// gRPC's status codes, and one for where there was nobody to give a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     Aborted,
     AlreadyExists,
     Cancelled,
     DataLoss,
+    /// No connection, or it broke during the call.
+    Disconnected,
     /// The call took longer than we wait. It may have had its effect all the same.
     DeadlineExceeded,
     FailedPrecondition,
@@ -55,7 +57,7 @@ pub enum Code {
     PermissionDenied,
     ResourceExhausted,
     Unauthenticated,
-    /// No connection, or it broke during the call.
+    /// The server could not do it just now.
     Unavailable,
     /// This containerd does not have the service.
     Unimplemented,
@@ -70,6 +72,7 @@ impl fmt::Display for Code {
             Self::AlreadyExists => "already exists",
             Self::Cancelled => "cancelled",
             Self::DataLoss => "data loss",
+            Self::Disconnected => "disconnected",
             Self::DeadlineExceeded => "deadline exceeded",
             Self::FailedPrecondition => "failed precondition",
             Self::Internal => "internal",
@@ -131,7 +134,7 @@ impl RpcError {
         let mut message = status.message().to_owned();
         let mut source = status.source();
         let code = match source {
-            Some(_) => Code::Unavailable,
+            Some(_) => Code::Disconnected,
             None => status.code().into(),
         };
         while let Some(cause) = source {
@@ -167,7 +170,11 @@ impl RpcError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.code,
-            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted
+            Code::Disconnected
+                | Code::Unavailable
+                | Code::DeadlineExceeded
+                | Code::ResourceExhausted
+                | Code::Aborted
         )
     }
 }
@@ -203,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_is_unavailable_with_every_cause_told_once() {
+    fn a_broken_connection_is_told_from_a_busy_server_with_every_cause_once() {
         let cause = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "broken pipe");
         let status = tonic::Status::from_error(Box::new(cause));
         let error = RpcError::from_status("Tasks.Get", "", &status);
-        assert_eq!(error.code, Code::Unavailable);
-        insta::assert_snapshot!(error, @"containerd Tasks.Get failed: broken pipe (unavailable)");
+        assert_eq!(error.code, Code::Disconnected);
+        insta::assert_snapshot!(error, @"containerd Tasks.Get failed: broken pipe (disconnected)");
     }
 }

@@ -197,7 +197,7 @@ impl EventStream {
         loop {
             let message = self.messages.message().await;
             let envelope = message.map_err(|status| failed(&status))?.ok_or_else(|| {
-                RpcError::new(CALL, "", Code::Unavailable, "containerd ended the stream")
+                RpcError::new(CALL, "", Code::Disconnected, "containerd ended the stream")
             })?;
             if let Some(event) = envelope.event.as_ref().and_then(Event::decode) {
                 return Ok(event);

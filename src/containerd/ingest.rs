@@ -4,10 +4,12 @@
 //! back-pressure for whoever reads the blob, and an error is known at the chunk that met it.
 
 use std::fmt;
+use std::time::Duration;
 
 use containerd_client::services::v1::{WriteAction, WriteContentRequest, WriteContentResponse};
 use containerd_client::tonic::Streaming;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -21,6 +23,9 @@ const CALL: &str = "Content.Write";
 
 /// How much is sent at once.
 const CHUNK: usize = 1 << 20;
+
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What came of the wish to write a blob.
 #[derive(Debug)]
@@ -55,8 +60,19 @@ impl Content<'_> {
     /// halfway. With a digest that the store has, there is nothing to write.
     ///
     /// # Errors
-    /// Unavailable, while another writer has this reference.
+    /// Unavailable, if another writer has this reference. One that was dropped has it until the
+    /// server has noticed, for which some seconds are waited.
     pub async fn ingest(self, reference: &str, expected: Option<&str>) -> Result<Ingest, RpcError> {
+        for _ in 0..LOCK_TRIES {
+            match self.open(reference, expected).await {
+                Err(error) if error.code == Code::Unavailable => sleep(LOCK_PAUSE).await,
+                opened => return opened,
+            }
+        }
+        self.open(reference, expected).await
+    }
+
+    async fn open(self, reference: &str, expected: Option<&str>) -> Result<Ingest, RpcError> {
         let (requests, receiver) = mpsc::channel(1);
         let first = WriteContentRequest {
             action: WriteAction::Stat.into(),
@@ -176,7 +192,7 @@ impl Writer {
                 RpcError::new(
                     CALL,
                     &self.reference,
-                    Code::Unavailable,
+                    Code::Disconnected,
                     "containerd ended the dialogue",
                 )
             })

@@ -100,9 +100,10 @@ mod tests {
     fn demand(service: &Service, all: Option<u64>) -> Result<GpuDemand, Vec<Diagnostic>> {
         let mut findings = Findings::default();
         let demand = GpuDemand::of(service, all, &mut findings);
-        match findings.errors.is_empty() {
-            true => Ok(demand),
-            false => Err(findings.errors),
+        if findings.errors.is_empty() {
+            Ok(demand)
+        } else {
+            Err(findings.errors)
         }
     }
 

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::fold::Sum;
-use super::super::ports::label;
 use super::Job;
 use super::amounts::mebibytes;
+use crate::resources::fold::Sum;
+use crate::resources::ports::label;
 
 /// A configuration for Aurora's client.
 pub fn aurora(sum: &Sum, job: &Job) -> String {

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::amount::{Amounts, MilliCpus};
-use super::super::basis::Ceiling;
-use super::super::demand::{Figure, Origin};
-use super::super::fold::{NotCounted, Reason, ServiceSum, Sum, TaskSum};
-use super::super::overhead;
-use super::super::ports::{OfferPort, protocol_name};
 use crate::compose::model::ByteSize;
 use crate::compose::source::SourceMap;
+use crate::resources::amount::{Amounts, MilliCpus};
+use crate::resources::basis::Ceiling;
+use crate::resources::demand::{Figure, Origin};
+use crate::resources::fold::{NotCounted, Reason, ServiceSum, Sum, TaskSum};
+use crate::resources::overhead;
+use crate::resources::ports::{OfferPort, protocol_name};
 
 /// Raised when a key changes its meaning or goes; new keys come without.
 pub const SCHEMA: u64 = 1;

@@ -6,14 +6,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::basis::Ceiling;
-use super::super::fold::{Sum, TaskLimits};
-use super::super::overhead;
-use super::super::ports::{OfferPort, label};
 use super::Job;
 use super::amounts::{cpus, mebibytes};
 use super::json::seconds;
 use crate::compose::model::Protocol;
+use crate::resources::basis::Ceiling;
+use crate::resources::fold::{Sum, TaskLimits};
+use crate::resources::overhead;
+use crate::resources::ports::{OfferPort, label};
 
 /// A complete app definition.
 pub fn marathon(sum: &Sum, job: &Job) -> Value {
