@@ -4,7 +4,7 @@
 //! 2. Read the environment: the caller's, then `.env` ([`super::environment`]).
 //! 3. Name the project ([`super::name`]).
 //! 4. Document by document: interpolate, extend, reset, include, merge, check against the schema,
-//!    bring to long forms ([`super::loading`]).
+//!    bring to long forms ([`super::document`]).
 //! 5. Set defaults, check resources, make paths absolute.
 //! 6. Add what the whole implies ([`super::normalize`]), convert values ([`super::normal_form`]).
 //! 7. Leave out what no active profile has, check the rest ([`super::references`]).

@@ -6,16 +6,12 @@ use std::path::{Path as FsPath, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::canonical::Canonical;
 use super::defaults;
 use super::diagnostic::Diagnostic;
+use super::document::Purpose;
 use super::dotenv;
-use super::extends;
 use super::files::{FileError, FileKind, Files};
-use super::include;
-use super::interpolate::Interpolation;
 use super::load::LoadOptions;
-use super::merge::merge;
 use super::near::nearest;
 use super::node::{Node, Value};
 use super::normalize;
@@ -23,9 +19,7 @@ use super::path::Path;
 use super::paths::{self, Bases};
 use super::references;
 use super::reset::Resets;
-use super::schema;
 use super::source::{Bringing, Brought, SourceId, SourceMap, Span};
-use super::unique::unique;
 use super::yaml;
 
 /// The load can't go on; what is wrong is among [`Loading::errors`].
@@ -69,15 +63,6 @@ pub(super) struct ExtendedFile {
 pub(super) enum Role {
     Compose,
     Env,
-}
-
-/// Why a file is read, which decides on what is made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// A part of a project, whole.
-    Model,
-    /// For a service that another one extends: neither included files nor checks.
-    Extended,
 }
 
 impl<'a> Loading<'a> {
@@ -353,76 +338,6 @@ impl<'a> Loading<'a> {
             span
         });
         Ok(copy)
-    }
-
-    /// One document on top of what was loaded before it.
-    fn document(
-        &mut self,
-        mut tree: Node,
-        mut document: Node,
-        path: &FsPath,
-        scope: &Scope,
-        open: &[PathBuf],
-        purpose: Purpose,
-    ) -> Result<(Node, Resets), Stop> {
-        if document.as_map().is_none() {
-            let problem = format!(
-                "a Compose file is a mapping, and this is {}",
-                document.value.kind()
-            );
-            return self.stop(Diagnostic::invalid(problem).at(document.span));
-        }
-        let resets = Resets::take(&mut document);
-        if self.options.interpolate {
-            self.interpolate(&mut document, scope);
-        }
-        if purpose == Purpose::Model {
-            extends::apply(self, &mut document, path, &resets, scope)?;
-        }
-        resets.apply(&mut tree);
-        if purpose == Purpose::Model {
-            include::apply(self, &mut document, scope, open)?;
-        }
-        tree = merge(tree, document, Path::default(), &mut self.errors);
-        unique(&mut tree, Path::default(), &mut self.errors);
-        if purpose == Purpose::Model {
-            schema::check(&schema::PROJECT, &tree, Path::default(), &mut self.errors);
-            self.checkpoint()?;
-            self.drop_version(&mut tree);
-        }
-        let mut canonical = Canonical {
-            lenient: !self.options.interpolate,
-            ..Canonical::default()
-        };
-        canonical.project(&mut tree);
-        self.errors.extend(canonical.errors);
-        canonical.warnings.into_iter().for_each(|w| self.warn(w));
-        self.deferred.extend(canonical.deferred);
-        unique(&mut tree, Path::default(), &mut self.errors);
-        Ok((tree, resets))
-    }
-
-    fn interpolate(&mut self, document: &mut Node, scope: &Scope) {
-        let lookup = |name: &str| scope.environment.get(name).cloned();
-        let mut pass = Interpolation::new(&lookup, &self.options.limits);
-        pass.tree(document, Path::default());
-        let Interpolation {
-            errors, warnings, ..
-        } = pass;
-        self.errors.extend(errors);
-        for warning in warnings {
-            if !self.warnings.iter().any(|w| w.message == warning.message) {
-                self.warnings.push(warning);
-            }
-        }
-    }
-
-    fn drop_version(&mut self, tree: &mut Node) {
-        if let Some(version) = tree.as_map_mut().and_then(|map| map.remove("version")) {
-            self.warn(
-                Diagnostic::warning("`version` means nothing any more and can go").at(version.span),
-            );
-        }
     }
 
     /// What a set of merged files needs to stand on its own.

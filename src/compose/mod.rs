@@ -16,6 +16,7 @@ mod canonical;
 mod decode;
 mod defaults;
 mod discovery;
+mod document;
 mod engine;
 mod environment;
 mod extends;

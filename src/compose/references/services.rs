@@ -1,179 +1,24 @@
-//! Checks of a merged tree that look at more than one value: first those that each set of files must
-//! pass on its own ([`check_resources`]), then those of the whole project ([`check_project`]).
+//! What a service refers to, and what it says twice.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::collections::HashMap;
 
-use super::diagnostic::Diagnostic;
-use super::near::nearest;
-use super::node::{Map, Node, Value};
-use super::source::Span;
+use super::{Whole, is_true, items, text};
+use crate::compose::diagnostic::Diagnostic;
+use crate::compose::near::nearest;
+use crate::compose::node::{Map, Node, Value};
+use crate::compose::source::Span;
 
-/// Where a config or secret comes from, external resources, addresses of ports, device requests.
-pub(super) fn check_resources(tree: &Node, errors: &mut Vec<Diagnostic>) {
-    for (name, key_span, volume) in section(tree, "volumes") {
-        if volume.get("external").is_some_and(is_true) {
-            let others = volume.as_map().into_iter().flat_map(Map::iter);
-            for (key, span, _) in others {
-                if !matches!(key, "name" | "external") && !key.starts_with("x-") {
-                    errors.push(
-                        Diagnostic::invalid(format!(
-                            "volumes.{name} is external: `{key}` is not for this project to say"
-                        ))
-                        .at(span)
-                        .label(key_span, "external"),
-                    );
-                }
-            }
-        }
-    }
-    let sources: [(&str, &[&str]); 2] = [
-        ("configs", &["file", "environment", "content"]),
-        ("secrets", &["file", "environment"]),
-    ];
-    for (kind, keys) in sources {
-        for (name, key_span, resource) in section(tree, kind) {
-            check_source(kind, name, key_span, resource, keys, errors);
-        }
-    }
-    for (name, _, service) in section(tree, "services") {
-        check_ports(name, service, errors);
-        check_devices(name, service, errors);
-        check_watch(name, service, errors);
-    }
-}
-
-/// The entries of a top-level mapping.
-fn section<'t>(tree: &'t Node, name: &str) -> impl Iterator<Item = (&'t str, Span, &'t Node)> {
-    tree.get(name)
-        .and_then(Node::as_map)
-        .into_iter()
-        .flat_map(Map::iter)
-}
-
-fn items<'t>(node: &'t Node, key: &str) -> &'t [Node] {
-    node.get(key).and_then(Node::as_list).unwrap_or(&[])
-}
-
-fn is_true(node: &Node) -> bool {
-    matches!(node.value, Value::Bool(true))
-}
-
-fn text<'t>(node: &'t Node, key: &str) -> &'t str {
-    node.get(key).and_then(Node::as_str).unwrap_or_default()
-}
-
-fn check_source(
-    kind: &str,
-    name: &str,
-    key_span: Span,
-    resource: &Node,
-    keys: &[&str],
-    errors: &mut Vec<Diagnostic>,
-) {
-    let Some(map) = resource.as_map() else { return };
-    let given: Vec<Span> = keys.iter().filter_map(|key| map.key_span(key)).collect();
-    match given.as_slice() {
-        [] if !map.contains("driver") && !map.contains("external") => errors.push(
-            Diagnostic::invalid(format!("{kind}.{name} needs one of {}", keys.join(", ")))
-                .at(key_span),
-        ),
-        [first, second, ..] => errors.push(
-            Diagnostic::invalid(format!(
-                "{kind}.{name} can have but one of {}",
-                keys.join(", ")
-            ))
-            .at(*second)
-            .label(*first, "here is another"),
-        ),
-        _ => {}
-    }
-}
-
-fn check_ports(name: &str, service: &Node, errors: &mut Vec<Diagnostic>) {
-    for (index, port) in items(service, "ports").iter().enumerate() {
-        if let Some(ip) = port.get("host_ip")
-            && let Some(address) = ip.as_str()
-            && address.parse::<IpAddr>().is_err()
-        {
-            let problem = format!("services.{name}.ports[{index}]: `{address}` is no IP address");
-            errors.push(Diagnostic::invalid(problem).at(ip.span));
-        }
-    }
-}
-
-fn check_devices(name: &str, service: &Node, errors: &mut Vec<Diagnostic>) {
-    let reserved = service
-        .get("deploy")
-        .and_then(|deploy| deploy.get("resources")?.get("reservations"));
-    let reserved = reserved.map_or(&[][..], |reserved| items(reserved, "devices"));
-    for request in items(service, "gpus").iter().chain(reserved) {
-        if let (Some(_), Some(ids)) = (request.get("count"), request.get("device_ids")) {
-            errors.push(
-                Diagnostic::invalid(format!(
-                    "services.{name}: devices are asked for by `count` or by `device_ids`, not by both"
-                ))
-                .at(ids.span),
-            );
-        }
-    }
-}
-
-fn check_watch(name: &str, service: &Node, errors: &mut Vec<Diagnostic>) {
-    let Some(develop) = service.get("develop") else {
-        return;
-    };
-    for trigger in items(develop, "watch") {
-        if let Some(path) = trigger.get("path").filter(|path| path.as_str() == Some("")) {
-            let problem = format!("services.{name}.develop.watch: the path is empty");
-            errors.push(Diagnostic::invalid(problem).at(path.span));
-        }
-    }
-}
-
-/// The active services of a project in normal form, and the names of the others.
-#[derive(Debug)]
-pub(super) struct Whole<'a> {
-    pub tree: &'a Node,
-    pub disabled: &'a BTreeMap<String, Node>,
-}
-
-/// Everything that the parts of a project must agree on.
-pub(super) fn check_project(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
-    for (name, key_span, service) in section(whole.tree, "services") {
-        Service {
-            whole,
-            name,
-            key_span,
-            node: service,
-            errors,
-        }
-        .check();
-    }
-    for (name, key_span, secret) in section(whole.tree, "secrets") {
-        let has_source =
-            !text(secret, "file").is_empty() || !text(secret, "environment").is_empty();
-        if !has_source && !secret.get("external").is_some_and(is_true) {
-            let problem = format!("secrets.{name} needs a `file` or an `environment`");
-            errors.push(Diagnostic::invalid(problem).at(key_span));
-        }
-    }
-    if let Some(services) = whole.tree.get("services").and_then(Node::as_map) {
-        check_circles(services, errors);
-    }
-    check_container_names(whole, errors);
-}
-
-struct Service<'a, 'e> {
-    whole: &'a Whole<'a>,
-    name: &'a str,
-    key_span: Span,
-    node: &'a Node,
-    errors: &'e mut Vec<Diagnostic>,
+/// A service, and what it must find in the rest.
+pub(super) struct Service<'a, 'e> {
+    pub(super) whole: &'a Whole<'a>,
+    pub(super) name: &'a str,
+    pub(super) key_span: Span,
+    pub(super) node: &'a Node,
+    pub(super) errors: &'e mut Vec<Diagnostic>,
 }
 
 impl Service<'_, '_> {
-    fn check(&mut self) {
+    pub(super) fn check(&mut self) {
         let node = self.node;
         if ["image", "build", "provider"]
             .iter()
@@ -438,86 +283,6 @@ impl Service<'_, '_> {
                     Some(_) => "the other value",
                     None => "here it is not given, and counts as none",
                 },
-            );
-        }
-    }
-}
-
-/// Services that wait for one another.
-fn check_circles(services: &Map, errors: &mut Vec<Diagnostic>) {
-    /// How far the search has come with a service.
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        OnTheWay,
-        Done,
-    }
-    let edges = |name: &str| -> Vec<(String, Span)> {
-        let depends_on = services.get(name).and_then(|node| node.get("depends_on"));
-        depends_on
-            .and_then(Node::as_map)
-            .into_iter()
-            .flat_map(Map::iter)
-            .filter(|(name, ..)| services.contains(name))
-            .map(|(name, span, _)| (name.to_owned(), span))
-            .collect()
-    };
-    let mut marks: HashMap<String, Mark> = HashMap::new();
-    for start in services.keys() {
-        if marks.contains_key(start) {
-            continue;
-        }
-        marks.insert(start.to_owned(), Mark::OnTheWay);
-        // Each step: a service, the edges that are left to follow, the place of the edge to it.
-        let mut way = vec![(start.to_owned(), edges(start), Span::default())];
-        while let Some((name, left, _)) = way.last_mut() {
-            let Some((next, span)) = left.pop() else {
-                marks.insert(name.clone(), Mark::Done);
-                way.pop();
-                continue;
-            };
-            match marks.get(&next) {
-                Some(Mark::Done) => {}
-                Some(Mark::OnTheWay) => {
-                    let first = way.iter().position(|(name, ..)| *name == next);
-                    let round = &way[first.unwrap_or_default()..];
-                    let names: Vec<&str> = round
-                        .iter()
-                        .map(|(name, ..)| name.as_str())
-                        .chain([next.as_str()])
-                        .collect();
-                    let mut error = Diagnostic::invalid(format!(
-                        "services wait for each other in a circle: {}",
-                        names.join(" → ")
-                    ))
-                    .at(span);
-                    for (_, _, span) in &round[1..] {
-                        error = error.label(*span, "");
-                    }
-                    errors.push(error);
-                }
-                None => {
-                    marks.insert(next.clone(), Mark::OnTheWay);
-                    let further = edges(&next);
-                    way.push((next, further, span));
-                }
-            }
-        }
-    }
-}
-
-fn check_container_names(whole: &Whole<'_>, errors: &mut Vec<Diagnostic>) {
-    let mut names: HashMap<&str, Span> = HashMap::new();
-    for (service, _, node) in section(whole.tree, "services") {
-        let Some(name) = node.get("container_name") else {
-            continue;
-        };
-        if let Some(first) = names.insert(name.as_str().unwrap_or_default(), name.span) {
-            errors.push(
-                Diagnostic::invalid(format!(
-                    "services.{service} has the container_name of another service"
-                ))
-                .at(name.span)
-                .label(first, "the other"),
             );
         }
     }
