@@ -48,6 +48,18 @@ deny: ## the dependencies' licences and sources, by cargo-deny
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
+# How long each target is fuzzed.
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ## fuzz what reads strangers' texts, each for a minute; needs the nightly toolchain
+	@rustup run nightly rustc --version || { echo "fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly"; exit 1; }
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	for target in project interpolation dotenv units; do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+	cargo +nightly fuzz run --features executor image_reference -- -max_total_time=$(FUZZ_SECONDS)
+
 .PHONY: tools
 tools: ## install, by apt, what is missing here
 	@integration/install-tools

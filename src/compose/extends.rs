@@ -37,8 +37,13 @@ pub(super) fn apply(
     scope: &Scope,
 ) -> Result<(), Stop> {
     let source = document.span.source;
-    let Some(services) = document.get_mut("services").and_then(Node::as_map_mut) else {
+    let Some(services) = document.get_mut("services") else {
         return Ok(());
+    };
+    let (span, kind) = (services.span, services.value.kind());
+    let Some(services) = services.as_map_mut() else {
+        let problem = format!("services must be a mapping, and this is {kind}");
+        return loading.stop(Diagnostic::invalid(problem).at(span));
     };
     if !services
         .iter()

@@ -1,11 +1,16 @@
 //! Diagnostics for people: each with the lines it is about.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::source::{SourceMap, Span};
 
-/// All of them, one behind the other, each ending with a line feed.
+/// More than these nobody reads at once.
+const SHOWN: usize = 20;
+
+/// One behind the other, each ending with a line feed; of very many the first, and how many there are.
 pub fn render<'d>(
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
     sources: &SourceMap,
@@ -16,10 +21,17 @@ pub fn render<'d>(
     } else {
         Renderer::plain()
     };
+    let mut diagnostics = diagnostics.into_iter();
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.by_ref().take(SHOWN) {
         out.push_str(&renderer.render(&[group(diagnostic, sources)]));
         out.push('\n');
+    }
+    match diagnostics.count() {
+        0 => {}
+        others => {
+            let _ = writeln!(out, "and {others} more");
+        }
     }
     out
 }
