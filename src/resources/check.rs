@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::amount::{AmountError, MilliCpus, parse_size};
-use super::fold::TaskSum;
+use super::sum::TaskSum;
 use crate::compose::model::ByteSize;
 
 /// What a task may ask for; what is not given is not looked at.

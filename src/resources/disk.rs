@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::demand::{Figure, Origin};
+use super::figure::{Figure, Origin};
 use super::findings::Findings;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::model::{ByteSize, Logging, MountKind, Project, Service, Volume};

@@ -11,15 +11,20 @@
 mod amount;
 mod basis;
 mod check;
-mod demand;
+mod cpus;
 mod disk;
+mod figure;
 mod findings;
 mod fold;
 mod gpus;
 mod graph;
+mod memory;
 mod overhead;
+mod pids;
 mod ports;
 mod shared_memory;
+mod sum;
+mod twins;
 
 pub mod output;
 
@@ -31,9 +36,10 @@ mod sample;
 pub use amount::{AmountError, Amounts, MilliCpus, parse_size};
 pub use basis::{Basis, Ceiling};
 pub use check::{Budget, BudgetError, Excess};
-pub use demand::{Demand, Figure, Origin};
 pub use disk::SizedVolume;
-pub use fold::{
-    Defaults, FoldOptions, NotCounted, Reason, ServiceSum, Sum, TaskLimits, TaskSum, Total, fold,
-};
+pub use figure::{Demand, Figure, Origin};
+pub use fold::fold;
 pub use ports::OfferPort;
+pub use sum::{
+    Defaults, FoldOptions, NotCounted, Reason, ServiceSum, Sum, TaskLimits, TaskSum, Total,
+};

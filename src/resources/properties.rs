@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::amount::MilliCpus;
 use super::basis::Basis;
-use super::fold::{Defaults, FoldOptions, Sum, fold};
+use super::fold::fold;
 use super::sample::{deploy, project, publishing, volume};
+use super::sum::{Defaults, FoldOptions, Sum};
 use crate::compose::model::{
     ByteSize, Condition, Cpus, Dependency, DeviceRequest, Mount, MountKind, Project, Published,
     Restart, Service,

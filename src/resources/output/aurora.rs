@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use super::Job;
 use super::amounts::mebibytes;
-use crate::resources::fold::Sum;
 use crate::resources::ports::label;
+use crate::resources::sum::Sum;
 
 /// A configuration for Aurora's client.
 pub fn aurora(sum: &Sum, job: &Job) -> String {

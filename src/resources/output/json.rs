@@ -6,10 +6,10 @@ use crate::compose::model::ByteSize;
 use crate::compose::source::SourceMap;
 use crate::resources::amount::{Amounts, MilliCpus};
 use crate::resources::basis::Ceiling;
-use crate::resources::demand::{Figure, Origin};
-use crate::resources::fold::{NotCounted, Reason, ServiceSum, Sum, TaskSum};
+use crate::resources::figure::{Figure, Origin};
 use crate::resources::overhead;
 use crate::resources::ports::{OfferPort, protocol_name};
+use crate::resources::sum::{NotCounted, Reason, ServiceSum, Sum, TaskSum};
 
 /// Raised when a key changes its meaning or goes; new keys come without.
 pub const SCHEMA: u64 = 1;

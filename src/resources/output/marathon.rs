@@ -11,9 +11,9 @@ use super::amounts::{cpus, mebibytes};
 use super::json::seconds;
 use crate::compose::model::Protocol;
 use crate::resources::basis::Ceiling;
-use crate::resources::fold::{Sum, TaskLimits};
 use crate::resources::overhead;
 use crate::resources::ports::{OfferPort, label};
+use crate::resources::sum::{Sum, TaskLimits};
 
 /// A complete app definition.
 pub fn marathon(sum: &Sum, job: &Job) -> Value {

@@ -6,10 +6,10 @@ use super::amounts::size;
 use crate::compose::model::Protocol;
 use crate::resources::amount::Amounts;
 use crate::resources::basis::Ceiling;
-use crate::resources::demand::Figure;
-use crate::resources::fold::{Reason, ServiceSum, Sum};
+use crate::resources::figure::Figure;
 use crate::resources::overhead;
 use crate::resources::ports::{OfferPort, protocol_name};
+use crate::resources::sum::{Reason, ServiceSum, Sum};
 
 /// Columns that are as wide as their widest cell, the last one excepted.
 #[derive(Debug, Default)]
