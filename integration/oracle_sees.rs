@@ -18,7 +18,7 @@ use nix::unistd::mkfifo;
 use crate::image_archive::{Form, Image, busybox};
 use crate::lab::host::CGROUPS;
 use crate::lab::{Lab, cgroup_name};
-use crate::oracle::{Finding, Kind, Oracle, cgroups, files};
+use crate::oracle::{Finding, Kind, Oracle, cgroups, files, network};
 use crate::trial::{Test, tests};
 use crate::wait::{self, PATIENCE};
 
@@ -42,6 +42,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_mount,
         a_network_namespace,
         an_interface,
+        a_packet_filter_rule,
         a_cni_result,
         a_cgroup_in_each_hierarchy,
         a_record_and_a_lock,
@@ -285,6 +286,18 @@ fn an_interface(lab: &Lab) {
         ]);
     });
     ip(&["link", "delete", "planted0"]);
+}
+
+/// Read from text: one that was really made would leave its table on the host.
+fn a_packet_filter_rule(_: &Lab) {
+    const BEFORE: &str = "*nat\n:POSTROUTING ACCEPT [7:420]\n:OTHERS - [0:0]\nCOMMIT\n";
+    const AFTER: &str = "*nat\n:POSTROUTING ACCEPT [9:540]\n:OTHERS - [3:180]\n:PLANTED - [0:0]\n\
+        -A POSTROUTING -s 10.0.0.0/24 -j PLANTED\nCOMMIT\n";
+    let before: Vec<_> = network::rules(BEFORE).collect();
+    let new: Vec<_> = network::rules(AFTER)
+        .filter(|rule| !before.contains(rule))
+        .collect();
+    assert_eq!(new, ["PLANTED", "-A POSTROUTING -s 10.0.0.0/24 -j PLANTED"]);
 }
 
 fn a_cni_result(lab: &Lab) {

@@ -12,7 +12,7 @@ pub(crate) mod cgroups;
 mod containerd;
 pub(crate) mod files;
 mod mounts;
-mod network;
+pub(crate) mod network;
 pub(crate) mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,7 +30,7 @@ pub(super) fn left() -> Vec<String> {
 
 /// Rules and chains, without the counters that change by themselves and without what is always
 /// there once somebody has looked.
-fn rules(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn rules(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .filter_map(|line| match line.strip_prefix(':') {
             Some(chain) => chain.split_once(" -").map(|(name, _)| name),
