@@ -96,6 +96,12 @@ impl<'lab> Up<'lab> {
         self
     }
 
+    /// Under another configuration of the operator's.
+    pub(crate) fn config(mut self, config: &str) -> Self {
+        self.options = self.lab.options_with(config).0;
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self

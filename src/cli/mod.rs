@@ -10,6 +10,7 @@ mod exit;
 mod host_flags;
 mod image;
 mod plan;
+mod policy;
 pub mod project;
 mod run_executor;
 mod up;
@@ -59,6 +60,9 @@ enum Command {
     /// Load images from archives, or list the ones that are there
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Show what the operator of this host allows
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Take away what pods whose executor died have left
     Cleanup(cleanup::CleanupArgs),
     /// Print a completion script for a shell
@@ -107,6 +111,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
         Some(Command::Config(args)) => config::run(&args, &project, environment),
         Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
         Some(Command::Image(command)) => image::run(command, &host, environment),
+        Some(Command::Policy(command)) => policy::run(&command, &host),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

@@ -3,17 +3,19 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Environment;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
+use super::policy::PolicyFlags;
 use super::project::ProjectFlags;
+use super::{Environment, policy};
 use crate::compose::diagnostic::{Diagnostic, Severity};
-use crate::compose::{self, LoadError, Loaded};
+use crate::compose::{self, Limits, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{ContainerPlan, MountPlan, MountSource, NetworkPlan, PodPlan};
 use crate::pod::planner;
+use crate::policy::Policy;
 
 /// Below which pods are put without Mesos.
 const CGROUP_BASE: &str = "/compose-executor";
@@ -23,12 +25,16 @@ const CGROUP_BASE: &str = "/compose-executor";
 #[command(after_help = "Examples:
   compose-executor plan                     what `up` would do with compose.yaml here
   compose-executor plan --format json       the same for programs
+  compose-executor plan --policy config.toml --principal marathon
+                                            refuse what a launch would under that policy
 
 Reads the files and nothing else: no containerd is needed, and no image.")]
 pub(super) struct PlanArgs {
     /// As YAML for people, or as JSON
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    policy: PolicyFlags,
 }
 
 pub(super) fn run(
@@ -38,7 +44,15 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
-    let loaded = load(project, environment)?;
+    let policy = match args.policy.in_force()? {
+        Some(policy) => Some(policy),
+        None => policy::of_up(&config),
+    };
+    let limits = policy.as_ref().map(Policy::loader_limits);
+    let loaded = load(project, environment, limits.unwrap_or_default())?;
+    if let Some(policy) = &policy {
+        policy::hold(&loaded, policy)?;
+    }
     let planned = plan(&loaded, host, &config, "plan")?;
     let shown = show(&planned);
     let text = match args.format {
@@ -53,9 +67,11 @@ pub(super) fn run(
 pub(super) fn load(
     flags: &ProjectFlags,
     environment: &Environment,
+    limits: Limits,
 ) -> Result<Loaded, CommandError> {
     let options = flags.load_options(environment.texts());
-    let options = options.map_err(CommandError::failed)?;
+    let mut options = options.map_err(CommandError::failed)?;
+    options.limits = limits;
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
     let found = compose::engine_checks(&loaded.project);

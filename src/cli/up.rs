@@ -11,11 +11,12 @@ use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
-use super::{Environment, plan};
+use super::{Environment, plan, policy};
 use crate::executor::config::{Config, LogLevel};
 use crate::executor::{LogTarget, with_causes};
 use crate::journal::Owner;
 use crate::pod::plan::PodPlan;
+use crate::policy::Policy;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::{Pod, PodRequest};
@@ -59,7 +60,12 @@ pub(super) fn run(
     })
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
-    let loaded = plan::load(project, environment)?;
+    let policy = policy::of_up(&config);
+    let limits = policy.as_ref().map(Policy::loader_limits);
+    let loaded = plan::load(project, environment, limits.unwrap_or_default())?;
+    if let Some(policy) = &policy {
+        policy::hold(&loaded, policy)?;
+    }
     block_on(Box::pin(async {
         let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
         let unique = SystemTime::now()

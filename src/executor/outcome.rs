@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::refusal::Refusal;
-use super::status_data::{Data, ServiceData, problems};
+use super::status_data::{Data, ServiceData, problems, violations};
 use crate::compose::diagnostic::Kind;
 use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
 use crate::supervisor::report::{
@@ -27,6 +27,10 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
             diagnostics,
             sources,
         } => problems(diagnostics, sources),
+        Refusal::Policy {
+            violations: found,
+            sources,
+        } => violations(found, sources),
         _ => Vec::new(),
     };
     let (code, reason) = match refusal {
@@ -35,6 +39,7 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
         {
             ("CE-POLICY", Some(Reason::TaskUnauthorized))
         }
+        Refusal::Policy { .. } => ("CE-POLICY", Some(Reason::TaskUnauthorized)),
         Refusal::Files { .. } | Refusal::Description(_) | Refusal::SecondTask => {
             ("CE-SPEC", Some(Reason::TaskInvalid))
         }

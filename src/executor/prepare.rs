@@ -16,11 +16,12 @@ use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
-use crate::mesos::{ExecutorEnv, Task};
+use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
+use crate::policy::{self, Policy, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::PodRequest;
@@ -31,6 +32,8 @@ use crate::supervisor::user_files::UserFiles;
 pub(super) struct Ground {
     pub env: ExecutorEnv,
     pub sandbox: Sandbox,
+    /// As the agent tells it.
+    pub framework: FrameworkInfo,
     pub config: Config,
     pub folders: Folders,
     /// containerd's socket, where a flag names another than the configuration.
@@ -46,6 +49,7 @@ impl Ground {
     pub(super) fn new(
         env: ExecutorEnv,
         sandbox: Sandbox,
+        framework: FrameworkInfo,
         config: Config,
         options: &super::ExecutorOptions,
         environment: BTreeMap<String, String>,
@@ -53,6 +57,7 @@ impl Ground {
         Self {
             env,
             sandbox,
+            framework,
             config,
             folders: options.folders.clone(),
             containerd: options.containerd.clone(),
@@ -102,8 +107,15 @@ pub(super) async fn prepare(
 ) -> Result<Box<Prepared>, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
-    let loaded = load(ground, &description)?;
+    let policy = ground.config.policy.in_force(&whom(ground, task));
+    let loaded = load(ground, &description, &policy)?;
     tell(&loaded.warnings, &loaded.sources);
+    let archives: Vec<PathBuf> = description
+        .archives
+        .iter()
+        .map(|path| ground.sandbox.path().join(path))
+        .collect();
+    let loaded = allowed(ground, loaded, &policy, &archives)?;
     let host = ground.host().await?;
     let container = ground
         .sandbox
@@ -135,11 +147,7 @@ pub(super) async fn prepare(
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
         volumes: VolumesRule::Sandbox(ground.sandbox.path().join(OWN_FOLDER).join("volumes")),
         environment: description.for_containers,
-        archives: description
-            .archives
-            .iter()
-            .map(|path| ground.sandbox.path().join(path))
-            .collect(),
+        archives,
         id: id.clone(),
     };
     let Loaded {
@@ -179,7 +187,47 @@ pub(super) async fn prepare(
     Ok(Box::new(Prepared { host, request }))
 }
 
-fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
+/// Whose policy holds: by the agent's word, and never by the task's own.
+fn whom(ground: &Ground, task: &Task) -> Whom {
+    let only_role = match ground.framework.roles.as_slice() {
+        [role] => Some(role.clone()),
+        _ => None,
+    };
+    Whom {
+        principal: ground.framework.principal.clone(),
+        role: task.role.clone().or(only_role),
+    }
+}
+
+/// The same project, if the operator allows all of it.
+fn allowed(
+    ground: &Ground,
+    loaded: Loaded,
+    policy: &Policy,
+    archives: &[PathBuf],
+) -> Result<Loaded, Refusal> {
+    let ours = [ground.folders.root(), ground.folders.state()];
+    let guarded: Vec<PathBuf> = ours
+        .into_iter()
+        .chain(ground.sandbox.work_dir())
+        .map(Path::to_owned)
+        .collect();
+    let place = Surroundings {
+        sandbox: ground.sandbox.path(),
+        guarded: &guarded,
+        archives,
+    };
+    let violations = policy::check(&loaded.project, policy, place);
+    if violations.is_empty() {
+        return Ok(loaded);
+    }
+    Err(Refusal::Policy {
+        violations,
+        sources: loaded.sources,
+    })
+}
+
+fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<Loaded, Refusal> {
     let sandbox = ground.sandbox.path().to_owned();
     let options = LoadOptions {
         files: description
@@ -192,9 +240,10 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
         project_name: description.project.clone(),
         profiles: description.profiles.clone(),
         environment: description.environment.clone(),
+        limits: policy.loader_limits(),
         ..LoadOptions::default()
     };
-    let files = SandboxFiles::new(ground.sandbox.folder()?);
+    let files = SandboxFiles::new(ground.sandbox.folder()?, options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
         diagnostics: error.diagnostics,
         sources: error.sources,

@@ -8,6 +8,7 @@ pub mod beneath;
 pub mod cgroup;
 pub mod copy;
 pub mod durable;
+pub mod environment;
 mod failure;
 pub mod fifo;
 pub mod host;
