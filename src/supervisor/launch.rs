@@ -39,9 +39,11 @@ impl PodRun {
         // beside the calls to containerd, and not the runtime's.
         let warm = blocking(move || cgroups.warm_up());
         let images = async {
-            let leases = host.client.leases();
-            let leased = leases.create(&lease, labels.clone()).await;
-            leased.map_err(LaunchError::Lease)?;
+            host.client
+                .leases()
+                .create(&lease, labels.clone())
+                .await
+                .map_err(LaunchError::Lease)?;
             tokio::select! {
                 images = images::of_pod(&host.client, &lease, &host.snapshotter, &self.plan, &self.user_files) => images,
                 order = self.orders.ordered() => Err(LaunchError::Stopped(order.reason)),

@@ -1,7 +1,7 @@
 //! Which tasks there are, how far each is, and what follows from what happens to one.
 //!
 //! Nothing is done here: each event gives the [`Action`]s that follow from it. Tasks that were
-//! launched one by one have nothing to do with each other. Those of a LAUNCH_GROUP are launched
+//! launched one by one have nothing to do with each other. Those of a `LAUNCH_GROUP` are launched
 //! when all of them can be, and end as one: when one fails or is killed, the others are killed;
 //! one that finishes just ends. So does Mesos' own executor of groups.
 
