@@ -29,10 +29,13 @@ mod namespaces;
 mod oracle;
 mod oracle_sees;
 mod placement;
+mod policy;
 mod refusals;
 mod runtimes;
 mod services;
+mod several_tasks;
 mod sys;
+mod threats;
 mod trial;
 mod up;
 mod wait;
@@ -64,9 +67,12 @@ fn tests() -> Vec<Test> {
         executor_crash::tests(),
         kill_during_launch::tests(),
         refusals::tests(),
+        policy::tests(),
+        threats::tests(),
         logs::tests(),
         images::tests(),
         services::tests(),
+        several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),

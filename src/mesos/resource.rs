@@ -86,10 +86,10 @@ impl Resources {
 
 /// The role that all of a task's resources are allocated to: the master takes no mixture.
 pub(super) fn role(resources: &[proto::Resource]) -> Option<String> {
-    let allocated = resources
+    let mut allocated = resources
         .iter()
         .filter_map(|resource| resource.allocation_info.as_ref());
-    allocated.filter_map(|info| info.role.clone()).next()
+    allocated.find_map(|info| info.role.clone())
 }
 
 impl Limits {

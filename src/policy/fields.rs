@@ -13,7 +13,7 @@ use super::limit::Limit;
 use super::names::{Devices, Names, Ulimits};
 use super::profile::{Ports, Profile, Seccomp, Up};
 use super::setting::{Origin, Row, Setting};
-use crate::compose::Limits;
+use crate::compose;
 use crate::compose::model::ByteSize;
 
 /// Capabilities that a container has anyway, and that the standards' baseline lets it add:
@@ -52,7 +52,7 @@ pub(super) const BASELINE_SYSCTLS: [&str; 14] = [
     "net.ipv4.tcp_wmem",
 ];
 
-/// SELinux types of containers, which confine.
+/// The types that `SELinux` confines containers by.
 const SELINUX_TYPES: [&str; 4] = [
     "container_engine_t",
     "container_init_t",
@@ -310,47 +310,49 @@ fields! {
 
     /// How large a project may be. The first four bound the loader; a file beyond them is wrong
     /// (`CE-SPEC`) for everybody.
-    spec: Spec, WrittenSpec {
+    limits: Limits, WrittenLimits {
         /// Compose files
-        max_files: u32 = [16, 16, 16];
+        files: u32 = [16, 16, 16];
         /// Bytes of one file
-        max_file_bytes: u32 = [1 << 20, 1 << 20, 1 << 20];
+        file_bytes: u32 = [1 << 20, 1 << 20, 1 << 20];
         /// Nodes of all documents, with aliases and extended services counted in full
-        max_nodes: u32 = [100_000, 100_000, 100_000];
+        nodes: u32 = [100_000, 100_000, 100_000];
         /// Nesting
-        max_depth: u32 = [64, 64, 64];
+        depth: u32 = [64, 64, 64];
         /// Services
-        max_services: Limit<u64> = [Limit::Unlimited, Limit::At(32), Limit::At(32)];
+        services: Limit<u64> = [Limit::Unlimited, Limit::At(32), Limit::At(32)];
         /// Bytes of a service's environment
-        max_env_bytes: Limit<u64> = [Limit::Unlimited, Limit::At(256 << 10), Limit::At(256 << 10)];
+        env_bytes: Limit<u64> = [Limit::Unlimited, Limit::At(256 << 10), Limit::At(256 << 10)];
         /// Labels of a service
-        max_labels: Limit<u64> = [Limit::Unlimited, Limit::At(256), Limit::At(256)];
+        labels: Limit<u64> = [Limit::Unlimited, Limit::At(256), Limit::At(256)];
     }
 }
 
 impl Policy {
     /// The bounds of the loader under this policy.
-    pub fn loader_limits(&self) -> Limits {
-        let spec = &self.spec;
+    pub fn loader_limits(&self) -> compose::Limits {
+        let limits = &self.limits;
         let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        Limits {
-            files: size(*spec.max_files),
-            file_bytes: u64::from(*spec.max_file_bytes),
-            nodes: size(*spec.max_nodes),
-            depth: size(*spec.max_depth),
-            ..Limits::default()
+        compose::Limits {
+            files: size(*limits.files),
+            file_bytes: u64::from(*limits.file_bytes),
+            nodes: size(*limits.nodes),
+            depth: size(*limits.depth),
+            ..compose::Limits::default()
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
     fn without_a_file_the_loader_has_its_own_bounds() {
         let policy = Policy::of(Profile::Baseline, &Origin::Profile(Profile::Baseline, None));
-        assert_eq!(policy.loader_limits(), Limits::default());
+        assert_eq!(policy.loader_limits(), compose::Limits::default());
     }
 
     /// The table in docs/policy.md, as this file says it.
@@ -372,7 +374,7 @@ mod tests {
             });
             let values: Vec<String> = values.collect();
             let text = text.trim();
-            table += &format!("| `{field}` | {text} | {} |\n", values.join(" | "));
+            writeln!(table, "| `{field}` | {text} | {} |", values.join(" | ")).unwrap();
         }
         let page = include_str!("../../docs/policy.md");
         assert!(

@@ -1,4 +1,4 @@
-//! The environment that this process was started with: proc_pid_environ(5).
+//! The environment that this process was started with: proc(5).
 //!
 //! It stays on the stack of the process, and `/proc/<pid>/environ` shows it to every process of root's,
 //! however often the variable is unset. What must not be seen has to be written over.

@@ -10,7 +10,7 @@ mod namespaces;
 mod privileges;
 mod resources;
 mod security_opt;
-mod spec;
+mod size;
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub fn check(project: &Project, policy: &Policy, place: Surroundings<'_>) -> Vec
         base: String::new(),
         found: &mut found,
     };
-    spec::project(&mut all, project);
+    size::project(&mut all, project);
     images::project(&mut all, project);
     namespaces::project(&mut all, project);
     mounts::project(&mut all, project);
@@ -55,7 +55,7 @@ pub fn check(project: &Project, policy: &Policy, place: Surroundings<'_>) -> Vec
 }
 
 fn one(check: &mut Check<'_>, service: &Service) {
-    spec::service(check, service);
+    size::service(check, service);
     images::service(check, service);
     namespaces::service(check, service);
     privileges::service(check, service);
