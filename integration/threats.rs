@@ -107,7 +107,7 @@ fn names_do_not_lead_out(lab: &Lab) {
         ("container_name: ../../escape", "container_name"),
         ("hostname: ../../escape", "hostname"),
         ("volumes: ['../../../escape:/x']", "mounts.host_paths"),
-        ("env_file: ../../../../../../etc/passwd", "env_file"),
+        ("env_file: ../../../../../../etc/passwd", "is outside of"),
         ("working_dir: ../../escape", "working_dir"),
     ] {
         refused(Task::app(lab, &services(key)), &[words]);
