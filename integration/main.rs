@@ -25,6 +25,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod marathon;
+mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -32,6 +33,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod storage;
 mod sys;
 mod trial;
 mod up;
@@ -67,6 +69,8 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        storage::tests(),
+        names::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),

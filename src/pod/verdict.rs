@@ -22,17 +22,22 @@ enum Verdict {
 use Verdict::{Harmless, NotYet, Supported, Warned};
 
 /// Keys that are not here are `NotYet`: the loader has refused what Compose does not know.
-const KEYS: [(&str, Verdict); 40] = [
+const KEYS: [(&str, Verdict); 47] = [
     ("attach", Harmless),
     (
         "build",
         Warned("nothing is built on an agent; the image is used as it is"),
     ),
     ("command", Supported),
+    ("configs", Supported),
     ("container_name", Supported),
     ("cpus", Supported),
     ("depends_on", Supported),
     ("develop", Harmless),
+    ("dns", Supported),
+    ("dns_opt", Supported),
+    ("dns_search", Supported),
+    ("domainname", Supported),
     ("entrypoint", Supported),
     ("env_file", Supported),
     ("environment", Supported),
@@ -46,6 +51,7 @@ const KEYS: [(&str, Verdict); 40] = [
     ("label_file", Supported),
     ("labels", Supported),
     ("links", Supported),
+    ("mac_address", Supported),
     ("mem_limit", Supported),
     ("network_mode", Supported),
     ("networks", Supported),
@@ -56,6 +62,7 @@ const KEYS: [(&str, Verdict); 40] = [
     ("read_only", Supported),
     ("restart", Supported),
     ("scale", Supported),
+    ("secrets", Supported),
     ("shm_size", Supported),
     // Mesos gives no terminal and no input.
     ("stdin_open", Harmless),
