@@ -66,7 +66,7 @@ fn configs_and_secrets_are_files_in_memory(lab: &Lab) {
       - sh
       - -c
       - |
-        cat /run/secrets/token
+        echo "$$(cat /run/secrets/token)"
         echo x 2> /dev/null > /run/secrets/token || echo "not to be written"
         echo "others: $$(ls /run/secrets | grep -v token | wc -l)"
 configs:

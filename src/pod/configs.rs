@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::context::PodContext;
 use super::plan::{FileContent, FileOrigin, FilePlan, MountPlan, MountSource, SECRETS_FOLDER};
+use super::verdict;
 use crate::compose::diagnostic::{Diagnostic, Kind};
-use crate::compose::model::{
-    ConfigSource, External, FileReference, Project, SecretSource, Service,
-};
+use crate::compose::model::{ConfigSource, FileReference, Project, SecretSource, Service};
 use crate::compose::source::{Span, Spanned};
 
 /// Everybody may read it, as the Compose Specification has it.
@@ -118,7 +117,9 @@ impl<'a> Files<'a> {
             Some(ConfigSource::Content(text)) => {
                 Ok(FileOrigin::Content(FileContent(text.value.clone())))
             }
-            Some(ConfigSource::External(external)) => Err(outside("configs", key, external)),
+            Some(ConfigSource::External(external)) => {
+                Err(refused("configs", key, "external", external.span))
+            }
             None => Err(undeclared("configs", reference)),
         }
     }
@@ -129,14 +130,11 @@ impl<'a> Files<'a> {
         match declared.map(|secret| &secret.source) {
             Some(SecretSource::File(path)) => self.user_file("secrets", key, path),
             Some(SecretSource::Environment(name)) => self.variable("secrets", key, name),
-            Some(SecretSource::External(external)) => Err(outside("secrets", key, external)),
+            Some(SecretSource::External(external)) => {
+                Err(refused("secrets", key, "external", external.span))
+            }
             Some(SecretSource::Driver(driver)) => {
-                let text = format!("secrets.{key}.driver: there are no plug-ins for secrets here");
-                Err(Box::new(
-                    Diagnostic::unsupported(text)
-                        .at(driver.span)
-                        .help("give a file or a variable"),
-                ))
+                Err(refused("secrets", key, "driver", driver.span))
             }
             None => Err(undeclared("secrets", reference)),
         }
@@ -190,14 +188,11 @@ fn undeclared(section: &str, reference: &FileReference) -> Box<Diagnostic> {
     invalid(text, reference.source.span)
 }
 
-fn outside(section: &str, key: &str, external: &External) -> Box<Diagnostic> {
-    let text =
-        format!("{section}.{key}: there is no store that external {section} could come from");
-    Box::new(
-        Diagnostic::unsupported(text)
-            .at(external.span)
-            .help("give a file, which the task can fetch, or a variable"),
-    )
+/// What the table of verdicts refuses.
+fn refused(section: &str, key: &str, what: &str, span: Span) -> Box<Diagnostic> {
+    let at = format!("{section}.{key}");
+    let verdict = verdict::of(&format!("{section}.*"), what, &at, span);
+    Box::new(verdict.expect("the table refuses it"))
 }
 
 /// Whose the file is; root's unless it is said.
@@ -292,7 +287,7 @@ secrets:
         assert_eq!(files.len(), 0);
         insta::assert_snapshot!(errors.join("\n"), @r#"
         secrets.gone: the variable GONE is not set
-        secrets.far: there is no store that external secrets could come from
+        secrets.far.external: there is no cluster that keeps secrets
         services.a.secrets: "app" is no user's or group's number
         services.a.secrets: "4294967296" is no user's or group's number
         "#);
