@@ -33,6 +33,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod several_tasks;
 mod storage;
 mod sys;
 mod trial;
@@ -71,6 +72,7 @@ fn tests() -> Vec<Test> {
         services::tests(),
         storage::tests(),
         names::tests(),
+        several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use crate::app;
 use crate::lab::Lab;
 use crate::lab::program::Up;
 use crate::trial::{Test, tests};

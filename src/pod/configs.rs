@@ -86,7 +86,7 @@ impl<'a> Files<'a> {
         let mode = reference.mode.unwrap_or(MODE);
         if mode > 0o777 {
             let text = format!("{at}: {mode:o} are no permissions of a file");
-            return Err(invalid(text, reference.source.span));
+            return Err(invalid(text, reference.source.span).into());
         }
         let path = self
             .context
@@ -118,9 +118,9 @@ impl<'a> Files<'a> {
                 Ok(FileOrigin::Content(FileContent(text.value.clone())))
             }
             Some(ConfigSource::External(external)) => {
-                Err(refused("configs", key, "external", external.span))
+                Err(refused("configs", key, "external", external.span).into())
             }
-            None => Err(undeclared("configs", reference)),
+            None => Err(undeclared("configs", reference).into()),
         }
     }
 
@@ -131,12 +131,12 @@ impl<'a> Files<'a> {
             Some(SecretSource::File(path)) => self.user_file("secrets", key, path),
             Some(SecretSource::Environment(name)) => self.variable("secrets", key, name),
             Some(SecretSource::External(external)) => {
-                Err(refused("secrets", key, "external", external.span))
+                Err(refused("secrets", key, "external", external.span).into())
             }
             Some(SecretSource::Driver(driver)) => {
-                Err(refused("secrets", key, "driver", driver.span))
+                Err(refused("secrets", key, "driver", driver.span).into())
             }
-            None => Err(undeclared("secrets", reference)),
+            None => Err(undeclared("secrets", reference).into()),
         }
     }
 
@@ -166,33 +166,29 @@ impl<'a> Files<'a> {
         key: &str,
         name: &Spanned<String>,
     ) -> Result<FileOrigin, Box<Diagnostic>> {
-        match self.context.variables.0.get(&name.value) {
-            Some(value) => Ok(FileOrigin::Environment(
-                name.value.clone(),
-                FileContent(value.clone()),
-            )),
-            None => {
-                let text = format!("{section}.{key}: the variable {} is not set", name.value);
-                Err(invalid(text, name.span))
-            }
-        }
+        let Some(value) = self.context.variables.0.get(&name.value) else {
+            let text = format!("{section}.{key}: the variable {} is not set", name.value);
+            return Err(invalid(text, name.span).into());
+        };
+        let content = FileContent(value.clone());
+        Ok(FileOrigin::Environment(name.value.clone(), content))
     }
 }
 
-fn invalid(text: String, span: Span) -> Box<Diagnostic> {
-    Box::new(Diagnostic::invalid(text).at(span))
+fn invalid(text: String, span: Span) -> Diagnostic {
+    Diagnostic::invalid(text).at(span)
 }
 
-fn undeclared(section: &str, reference: &FileReference) -> Box<Diagnostic> {
+fn undeclared(section: &str, reference: &FileReference) -> Diagnostic {
     let text = format!("{section}.{} is not declared", reference.source.value);
     invalid(text, reference.source.span)
 }
 
 /// What the table of verdicts refuses.
-fn refused(section: &str, key: &str, what: &str, span: Span) -> Box<Diagnostic> {
+fn refused(section: &str, key: &str, what: &str, span: Span) -> Diagnostic {
     let at = format!("{section}.{key}");
     let verdict = verdict::of(&format!("{section}.*"), what, &at, span);
-    Box::new(verdict.expect("the table refuses it"))
+    verdict.expect("the table refuses it")
 }
 
 /// Whose the file is; root's unless it is said.
@@ -202,7 +198,7 @@ fn id(at: &str, given: Option<&Spanned<String>>) -> Result<u32, Box<Diagnostic>>
         Ok(id) if id <= MAX_ID => Ok(id),
         _ => {
             let problem = format!("{at}: \"{}\" is no user's or group's number", text.value);
-            Err(invalid(problem, text.span))
+            Err(invalid(problem, text.span).into())
         }
     }
 }
