@@ -70,14 +70,14 @@ fn fields(end: &Update) -> Vec<String> {
 }
 
 fn everything_that_is_forbidden_is_told_at_once(lab: &Lab) {
-    let services = r#"
+    let services = r"
   web:
     image: app:1
     privileged: true
     pid: host
     cap_add: [CHOWN, SYS_ADMIN]
     volumes: ['/etc:/host', '/var/run/docker.sock:/s']
-"#;
+";
     let end = forbidden(Task::app(lab, services));
     let place = "CE-POLICY: compose.yaml:8:17: services.web.privileged: ";
     assert!(end.message().starts_with(place), "{}", end.message());

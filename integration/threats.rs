@@ -287,16 +287,18 @@ fn escape_sequences_do_not_reach_a_terminal(lab: &Lab) {
 
 /// Small texts that would become large, and large ones: an error each, and in no time.
 fn bombs_are_refused(lab: &Lab) {
-    let mut laughs = String::from("x-0: &x0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
-    for i in 1..10 {
+    let laugh = |i: usize| {
         let again = vec![format!("*x{}", i - 1); 10].join(", ");
-        laughs += &format!("x-{i}: &x{i} [{again}]\n");
-    }
-    let mut merges = String::from("x-m0: &m0 {k0: 1}\n");
-    for i in 1..40 {
+        format!("x-{i}: &x{i} [{again}]\n")
+    };
+    let laughs = "x-0: &x0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
+    let laughs: String = std::iter::once(laughs).chain((1..10).map(laugh)).collect();
+    let merge = |i: usize| {
         let again = vec![format!("*m{}", i - 1); 10].join(", ");
-        merges += &format!("x-m{i}: &m{i} {{<<: [{again}], k{i}: 1}}\n");
-    }
+        format!("x-m{i}: &m{i} {{<<: [{again}], k{i}: 1}}\n")
+    };
+    let merges = "x-m0: &m0 {k0: 1}\n".to_owned();
+    let merges: String = std::iter::once(merges).chain((1..40).map(merge)).collect();
     let nested = format!("x-deep: {}{}\n", "[".repeat(5000), "]".repeat(5000));
     let mut interpolation = "x".to_owned();
     for _ in 0..64 {
