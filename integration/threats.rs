@@ -11,7 +11,8 @@ use crate::lab::task::{Task, TaskRun, Update};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![Mesos:
+    let mut all: Vec<Test> = tests![Containerd: the_table_names_tests_that_exist].into();
+    let with_mesos: Vec<Test> = tests![Mesos:
         labels_do_not_reach_containerd,
         names_do_not_lead_out,
         the_token_is_nowhere,
@@ -19,7 +20,9 @@ pub(crate) fn tests() -> Vec<Test> {
         escape_sequences_do_not_reach_a_terminal,
         bombs_are_refused,
     ]
-    .into()
+    .into();
+    all.extend(with_mesos);
+    all
 }
 
 /// What must not be found anywhere.
@@ -316,5 +319,45 @@ fn bombs_are_refused(lab: &Lab) {
     ] {
         let end = refused(Task::new(lab).compose(&bomb), &["CE-SPEC"]);
         assert_eq!(end.reason(), "REASON_TASK_INVALID", "{}", end.message());
+    }
+}
+
+/// docs/security.md says which test is about which attack.
+fn the_table_names_tests_that_exist(_: &Lab) {
+    let page = include_str!("../docs/security.md");
+    let rows = page
+        .split("## Attacks")
+        .nth(1)
+        .expect("the page has the table");
+    let tests: Vec<&str> = rows
+        .lines()
+        .filter_map(|row| row.rsplit('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(tests.len() > 15, "{tests:?}");
+    let mut sources = String::new();
+    for folder in ["src", "integration"] {
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut sources,
+        );
+    }
+    for test in tests {
+        let (_, name) = test.rsplit_once("::").expect("a module and a test");
+        assert!(
+            sources.contains(&format!("fn {name}(")),
+            "there is no {test}"
+        );
+    }
+}
+
+fn collect(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).expect("it is there").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            *sources += &fs::read_to_string(&path).expect("sources are text");
+        }
     }
 }

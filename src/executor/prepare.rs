@@ -21,7 +21,7 @@ use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRu
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
-use crate::policy::{self, Policy, Surroundings, Whom};
+use crate::policy::{self, Policy, Ports, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::PodRequest;
@@ -143,17 +143,23 @@ pub(super) async fn prepare(
         source: Some(source),
     })?;
     let network = network(ground, &host, &id);
+    let opened = policy.mounts.host_paths.places();
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
+            NetworkPlan::Host if *policy.resources.ports == Ports::Any => PortsRule::Reachable,
             NetworkPlan::Host => PortsRule::Offered(task.resources.ports.clone()),
         },
         network,
         run_dir: ground.folders.pod_state(&id),
-        binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
+        binds: BindsRule::Beneath(
+            std::iter::once(ground.sandbox.path().to_owned())
+                .chain(opened.clone())
+                .collect(),
+        ),
         volumes: VolumesRule::Sandbox(volumes(ground, ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
@@ -192,7 +198,10 @@ pub(super) async fn prepare(
             base_is_ours: true,
             base_others: host.cgroups().owned_by_launcher(base),
         },
-        user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
+        user_files: UserFiles::Beneath {
+            sandbox: ground.sandbox.folder()?,
+            opened,
+        },
         prefix,
     };
     Ok(Box::new(Prepared { host, request }))

@@ -60,6 +60,14 @@ pub(super) enum Verdict {
 }
 
 impl HostPaths {
+    /// The places below which something may be bound; [`check`](super::check) says what.
+    pub fn places(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Any => vec!["/".into()],
+            Self::Listed(listed) => listed.iter().map(|place| place.path.clone()).collect(),
+        }
+    }
+
     /// `ours` are further places that want an entry of their own.
     pub(super) fn verdict(&self, source: &Path, read_only: bool, ours: &[PathBuf]) -> Verdict {
         let Self::Listed(listed) = self else {
