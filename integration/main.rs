@@ -46,8 +46,9 @@ use libtest_mimic::Arguments;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use lab::host;
 use oracle::Oracle;
-use trial::{SharedLab, Test};
+use trial::{Needs, SharedLab, Test};
 
 /// The themes, a module each.
 fn tests() -> Vec<Test> {
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = Some(1);
     if !args.list
-        && let Err(missing) = lab::host::check()
+        && let Err(missing) = host::check()
     {
         eprintln!("the integration tests can't run here:\n{missing}");
         return ExitCode::FAILURE;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
     let before = oracle.look();
     let trials = tests()
         .into_iter()
+        .filter(|test| test.needs == Needs::Containerd || !host::without_mesos())
         .map(|test| test.trial(lab.clone()))
         .collect();
 
