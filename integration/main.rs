@@ -24,6 +24,7 @@ mod lab;
 mod lease;
 mod lifecycle;
 mod logs;
+mod managed;
 mod marathon;
 mod namespaces;
 mod oracle;
@@ -70,6 +71,7 @@ fn tests() -> Vec<Test> {
         services::tests(),
         runtimes::tests(),
         up::tests(),
+        managed::tests(),
         marathon::tests(),
         cleanup::tests(),
     ];

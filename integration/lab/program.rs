@@ -1,6 +1,7 @@
 //! Runs of the program under test without Mesos: `up`, `cleanup`, `image load` and the others.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -93,6 +94,28 @@ impl<'lab> Up<'lab> {
         for word in self.options.iter_mut().filter(|word| **word == lab) {
             socket.clone_into(word);
         }
+        self
+    }
+
+    /// A containerd of its own, below the lab's folders.
+    pub(crate) fn managed(self) -> Self {
+        self.containerd("managed")
+    }
+
+    /// Another configuration of the operator's than the lab's.
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        let path = self.folder.join("config.toml");
+        fs::write(&path, text).expect("the fixture's folder takes a file");
+        let lab = self.lab.config().display().to_string();
+        for word in self.options.iter_mut().filter(|word| **word == lab) {
+            *word = path.display().to_string();
+        }
+        self
+    }
+
+    /// In a process group of its own, as a shell at a terminal starts it.
+    pub(crate) fn group(mut self) -> Self {
+        self.command.process_group(0);
         self
     }
 
@@ -201,6 +224,12 @@ impl UpRun {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.process.id().try_into().expect("a process id is small");
         kill(Pid::from_raw(pid), signal).expect("the program is our child");
+    }
+
+    /// Signals all that is in its process group, as Ctrl-C at a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let pid: i32 = self.process.id().try_into().expect("a process id is small");
+        kill(Pid::from_raw(-pid), signal).expect("the program leads its group");
     }
 
     /// Waits for its end.
