@@ -33,6 +33,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod several_tasks;
 mod sys;
 mod trial;
 mod up;
@@ -69,6 +70,7 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
         managed::tests(),

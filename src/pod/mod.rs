@@ -8,4 +8,4 @@ pub mod order;
 pub mod plan;
 pub mod planner;
 mod signal;
-mod verdict;
+pub mod verdict;

@@ -11,8 +11,8 @@ use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, 
 use super::verdict;
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
-    ByteSize, Condition, DEFAULT_STOP_GRACE, NetworkMode, Project, Published, PullPolicy, Restart,
-    Service,
+    ByteSize, Condition, DEFAULT_STOP_GRACE, Network, NetworkMode, Project, Published, PullPolicy,
+    Restart, Service,
 };
 use crate::compose::source::Spanned;
 
@@ -100,28 +100,52 @@ fn pod_checks(project: &Project, found: &mut Vec<Diagnostic>) {
         let text = format!("x-pod.main: there is no active service \"{}\"", main.value);
         found.push(Diagnostic::invalid(text).at(main.span));
     }
+    for network in &project.networks {
+        networks(network, found);
+    }
+}
+
+/// All networks of a file become one; what only the operator can configure is told.
+fn networks(network: &Network, found: &mut Vec<Diagnostic>) {
+    let at = format!("networks.{}", network.key.value);
+    let mut say = |key, span| found.extend(verdict::of("networks.*", key, &at, span));
+    if let Some(external) = &network.external {
+        say("external", external.span);
+    }
+    match network.driver.as_ref().map(|driver| driver.as_str()) {
+        None | Some("bridge" | "") => {}
+        Some("host") => say("driver: host", network.key.span),
+        Some(_) => say("driver: not bridge", network.key.span),
+    }
+    if let Some(internal) = network.internal.as_ref().filter(|internal| internal.value) {
+        say("internal", internal.span);
+    }
+    if let Some(ipam) = network.ipam {
+        say("ipam", ipam);
+    }
 }
 
 /// Values of supported keys that are not supported yet themselves.
 fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagnostic>) {
     let name = &service.name.value;
-    let mut not_yet = |what: String, span| {
-        found.push(
-            Diagnostic::unsupported(format!("services.{name}.{what} is not supported yet"))
-                .at(span),
-        );
-    };
     if service.image.is_none() {
         // The loader wants an image, a build or a provider.
         let span = service
             .build
             .or(service.provider)
             .unwrap_or(service.name.span);
-        not_yet(
-            "build without an image (nothing is built on an agent)".into(),
+        found.extend(verdict::of_service(
+            service,
+            "build: without an image",
             span,
-        );
+        ));
     }
+    let mut not_yet = |what: String, span| {
+        found.push(
+            Diagnostic::unsupported(format!("services.{name}.{what} is not supported yet"))
+                .at(span),
+        );
+    };
     for dependency in service
         .depends_on
         .iter()
