@@ -29,6 +29,7 @@ mod marathon;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod own_cgroup;
 mod placement;
 mod refusals;
 mod runtimes;
@@ -74,6 +75,7 @@ fn tests() -> Vec<Test> {
         runtimes::tests(),
         up::tests(),
         managed::tests(),
+        own_cgroup::tests(),
         marathon::tests(),
         cleanup::tests(),
     ];

@@ -9,10 +9,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::cgroup::CgroupParent;
 use super::pod::Pod;
 use super::{EXECUTOR, Evidence, Lab, cgroup_name};
 use crate::image_archive::Image;
-use crate::oracle::cgroups;
 use crate::wait::{self, PATIENCE};
 
 impl Lab {
@@ -144,39 +144,6 @@ impl<'lab> Up<'lab> {
             folder: self.folder,
             cgroup: self.cgroup,
             process,
-        }
-    }
-}
-
-/// A control group that an operator has made for pods, in every hierarchy. It goes with its test.
-#[derive(Debug)]
-struct CgroupParent {
-    name: String,
-}
-
-impl CgroupParent {
-    fn make(name: &str) -> Self {
-        for hierarchy in cgroups::hierarchies() {
-            let path = hierarchy.join(name);
-            fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        }
-        Self {
-            name: name.to_owned(),
-        }
-    }
-
-    /// As in /proc/<pid>/cgroup.
-    fn path(&self) -> String {
-        format!("/{}", self.name)
-    }
-}
-
-impl Drop for CgroupParent {
-    fn drop(&mut self) {
-        for hierarchy in cgroups::hierarchies() {
-            // A process that has just died may hold it for a moment. What stays is for the oracle.
-            let path = hierarchy.join(&self.name);
-            wait::within(Duration::from_secs(5), || fs::remove_dir(&path).ok());
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct Containerd {
 }
 
 impl Containerd {
-    /// Finds it, or starts it. With `auto`: the one that CONTAINERD_ADDRESS names, then the one that
+    /// Finds it, or starts it. With `auto`: the one that `CONTAINERD_ADDRESS` names, then the one that
     /// the configuration does; if neither listens, one of our own.
     pub(super) async fn open(
         host: &HostFlags,
@@ -246,7 +246,7 @@ mod tests {
             addresses(&Config::default(), environment).collect()
         };
         let system = PathBuf::from("/run/containerd/containerd.sock");
-        assert_eq!(tried(&named("")), [system.clone()]);
+        assert_eq!(tried(&named("")), std::slice::from_ref(&system));
         assert_eq!(tried(&named("unix:///a.sock")), ["/a.sock".into(), system]);
     }
 
