@@ -26,6 +26,7 @@ mod lifecycle;
 mod logs;
 mod managed;
 mod marathon;
+mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -35,6 +36,7 @@ mod refusals;
 mod runtimes;
 mod services;
 mod several_tasks;
+mod storage;
 mod sys;
 mod trial;
 mod up;
@@ -71,6 +73,8 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        storage::tests(),
+        names::tests(),
         several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
