@@ -57,7 +57,7 @@ fn shims(lab: &Lab) -> Vec<i32> {
 
 fn one_is_started_where_none_answers(lab: &Lab) {
     let nowhere = lab.fixture().join("nowhere.sock");
-    let config = format!("[containerd]\naddress = {nowhere:?}\n");
+    let config = format!("[containerd]\naddress = \"{}\"\n", nowhere.display());
     let services = "  one:\n    image: app:1\n    command: [echo, hello]\n";
     let mut up = Up::app(lab, services)
         .config(&config)

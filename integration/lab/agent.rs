@@ -2,7 +2,7 @@
 //! for what no Mesos does.
 //!
 //! It starts one executor, launches one task and acknowledges what it is told. The wire is spoken by
-//! hand: HTTP, RecordIO, and the few fields of Mesos' messages that are needed, by their tags.
+//! hand: HTTP, `RecordIO`, and the few fields of Mesos' messages that are needed, by their tags.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -117,11 +117,11 @@ fn start(lab: &Lab, cgroup: &CgroupParent, sandbox: &PathBuf, pid: &str) -> Chil
         File::create(path).expect("the sandbox takes a file")
     };
     lab.note(Evidence::file("executor.log", sandbox.join("executor.log")));
-    let mut script = String::new();
-    for procs in cgroup.of_a_launcher() {
-        script.push_str(&format!("echo $$ > '{}' && ", procs.display()));
-    }
-    script.push_str("exec \"$0\" \"$@\"");
+    let procs = cgroup.of_a_launcher();
+    let enter = procs
+        .iter()
+        .map(|procs| format!("echo $$ > '{}' && ", procs.display()));
+    let script = format!("{}exec \"$0\" \"$@\"", enter.collect::<String>());
     Command::new("setsid")
         .args(["sh", "-c", &script, EXECUTOR])
         .args(lab.options())
@@ -181,12 +181,8 @@ fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
 /// One event, as a record in a chunk. The executor may be gone.
 fn send(stream: &mut TcpStream, event: &[u8]) {
     let record = [format!("{}\n", event.len()).as_bytes(), event].concat();
-    let chunk = [
-        format!("{:x}\r\n", record.len()).as_bytes(),
-        &record,
-        b"\r\n",
-    ];
-    let _ = stream.write_all(&chunk.concat());
+    let size = format!("{:x}\r\n", record.len());
+    let _ = stream.write_all(&[size.as_bytes(), &record, b"\r\n"].concat());
 }
 
 fn subscribed() -> Vec<u8> {
