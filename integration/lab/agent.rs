@@ -6,11 +6,13 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::cgroup::CgroupParent;
 use super::{EXECUTOR, Evidence, Lab, cgroup_name};
@@ -29,6 +31,9 @@ pub(crate) const TASK_KILLED: u64 = 4;
 pub(crate) struct LoneExecutor {
     pub(crate) cgroup: CgroupParent,
     process: Child,
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    serving: Option<JoinHandle<()>>,
     events: TcpStream,
     states: Receiver<u64>,
 }
@@ -53,11 +58,15 @@ impl LoneExecutor {
         send(&mut events, &launch());
         let (tell, states) = mpsc::channel();
         let stream = events.try_clone().expect("a descriptor is free");
-        // Ends with the executor's connection.
-        thread::spawn(move || serve(&listener, stream, &tell));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let serving = thread::spawn(move || serve(&listener, stream, &tell, &over));
         Self {
             cgroup,
             process,
+            address,
+            is_over,
+            serving: Some(serving),
             events,
             states,
         }
@@ -88,7 +97,7 @@ impl LoneExecutor {
     }
 
     pub(crate) fn kill_task(&mut self) {
-        send(&mut self.events, &event(4, 5, &field(1, &id(TASK))));
+        send(&mut self.events, &event(3, 5, &field(1, &id(TASK))));
     }
 
     pub(crate) fn until_gone(&mut self) {
@@ -102,6 +111,12 @@ impl Drop for LoneExecutor {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // It waits for a connection: this is the last.
+        self.is_over.store(true, Ordering::Release);
+        drop(TcpStream::connect(self.address));
+        if let Some(serving) = self.serving.take() {
+            let _ = serving.join();
+        }
     }
 }
 
@@ -139,9 +154,12 @@ fn start(lab: &Lab, cgroup: &CgroupParent, sandbox: &PathBuf, pid: &str) -> Chil
         .expect("setsid starts")
 }
 
-/// Takes calls, each with its answer, until the executor is gone.
-fn serve(listener: &TcpListener, mut events: TcpStream, tell: &Sender<u64>) {
+/// Takes calls, each with its answer, until nobody wants it any more.
+fn serve(listener: &TcpListener, mut events: TcpStream, tell: &Sender<u64>, over: &AtomicBool) {
     while let Ok((mut calls, _)) = listener.accept() {
+        if over.load(Ordering::Acquire) {
+            return;
+        }
         while let Some(call) = request(&mut calls) {
             if let Some(update) = fields(&call).into_iter().find(|(tag, _)| *tag == 5) {
                 let status = fields(&update.1).into_iter().find(|(tag, _)| *tag == 1);
@@ -150,10 +168,9 @@ fn serve(listener: &TcpListener, mut events: TcpStream, tell: &Sender<u64>) {
                 let uuid = value(11).expect("a status has a uuid").1.clone();
                 let state = value(2).map_or(0, |(_, bytes)| u64::from(bytes[0]));
                 let acknowledged = [field(1, &id(TASK)), field(2, &uuid)].concat();
-                send(&mut events, &event(3, 3, &acknowledged));
-                if tell.send(state).is_err() {
-                    return;
-                }
+                send(&mut events, &event(4, 3, &acknowledged));
+                // Nobody may be waiting for it any more.
+                let _ = tell.send(state);
             }
             let _ = calls.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
         }
