@@ -56,7 +56,9 @@ fuzz: ## fuzz what reads strangers' texts, each for a minute; needs the nightly 
 	@rustup run nightly rustc --version || { echo "fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly"; exit 1; }
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	for target in project interpolation dotenv units image_reference; do \
-		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p fuzz/corpus/$$target && \
+		cargo +nightly fuzz run $$target fuzz/corpus/$$target integration/compose/probes/cases -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=25 || exit 1; \
 	done
 
 # How often each variant is measured.
