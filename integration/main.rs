@@ -25,6 +25,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod marathon;
+mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -32,6 +33,8 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod several_tasks;
+mod storage;
 mod sys;
 mod trial;
 mod up;
@@ -67,6 +70,9 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        storage::tests(),
+        names::tests(),
+        several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),
