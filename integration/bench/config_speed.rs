@@ -55,7 +55,7 @@ fn growth(lab: &Lab, rounds: usize) -> Table {
     table.against("250 services")
 }
 
-/// The plugin as a program: on PATH, where Debian puts it, or where BENCH_PEERS has it.
+/// The plugin as a program: on PATH, where Debian puts it, or where `BENCH_PEERS` has it.
 fn docker_compose() -> Option<std::path::PathBuf> {
     let plugin = "libexec/docker/cli-plugins/docker-compose";
     let places = std::env::var_os("BENCH_PEERS")

@@ -58,8 +58,7 @@ fn first_line(program: &str, words: &[&str]) -> String {
     let line = text.lines().next().unwrap_or("not there").to_owned();
     // containerd says where its source is, and its commit.
     match line.split_whitespace().collect::<Vec<_>>()[..] {
-        ["containerd", _, version, ..] => version.to_owned(),
-        [_, "version", version] => version.to_owned(),
+        ["containerd", _, version, ..] | [_, "version", version] => version.to_owned(),
         _ => line,
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod config_speed;
+mod idle;
 mod machine;
 mod peers;
 mod pods;
@@ -46,7 +47,7 @@ struct Bench {
     run: fn(&Lab, rounds: usize) -> Vec<Table>,
 }
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     Bench {
         name: "config",
         about: "`config` beside docker compose's, and on files that grow",
@@ -56,6 +57,11 @@ const BENCHES: [Bench; 2] = [
         name: "pods",
         about: "from the request to all containers running, and back, beside raw runtimes",
         run: pods::run,
+    },
+    Bench {
+        name: "idle",
+        about: "memory and wake-ups of a pod that does nothing",
+        run: idle::run,
     },
 ];
 

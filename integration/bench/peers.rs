@@ -240,19 +240,21 @@ struct Cri {
 impl Cri {
     fn start(peers: &Path, folder: &Path) -> Self {
         let socket = folder.join("cri.sock");
+        let place = |name: &str| folder.join(name).display().to_string();
         let config = format!(
-            "version = 2\noom_score = 0\nroot = {root:?}\nstate = {state:?}\n\
-             [grpc]\naddress = {socket:?}\n\
-             [plugins.\"io.containerd.internal.v1.opt\"]\npath = {opt:?}\n\
+            "version = 2\noom_score = 0\nroot = \"{root}\"\nstate = \"{state}\"\n\
+             [grpc]\naddress = \"{address}\"\n\
+             [plugins.\"io.containerd.internal.v1.opt\"]\npath = \"{opt}\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"{IMAGE}\"\n\
              restrict_oom_score_adj = true\ndisable_apparmor = true\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n\
              runtime_type = \"io.containerd.runc.v2\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n\
              BinaryName = \"crun\"\n",
-            root = folder.join("root"),
-            state = folder.join("state"),
-            opt = folder.join("opt"),
+            root = place("root"),
+            state = place("state"),
+            address = place("cri.sock"),
+            opt = place("opt"),
         );
         let file = folder.join("config.toml");
         fs::write(&file, config).expect("the lab's folder takes it");

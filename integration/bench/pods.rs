@@ -80,7 +80,8 @@ fn one_size(variants: &[Variant<'_>], size: usize, rounds: usize) -> [Table; 2] 
     [ups.against(BASE), downs.against(BASE)]
 }
 
-fn load_image(lab: &Lab) {
+/// The image of all benches, known to all pods.
+pub(crate) fn load_image(lab: &Lab) {
     let archive = lab.fixture().join("app.tar");
     Image::busybox("bench:1").write(&archive);
     let output = lab.output(&["image", "load", &archive.display().to_string()]);
@@ -127,7 +128,7 @@ fn up(lab: &Lab, size: usize) -> Times {
     (up, begin.elapsed())
 }
 
-/// From the time of the first update, made as LAUNCH arrives, to that of TASK_RUNNING; from the
+/// From the time of the first update, made as LAUNCH arrives, to that of `TASK_RUNNING`; from the
 /// framework's KILL to its news of the end.
 fn task(lab: &Lab, size: usize) -> Times {
     let mut run: TaskRun<'_> = Task::new(lab).compose(&compose(size)).launch();

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::image_archive::busybox;
+use crate::lab::cgroup_name;
 
 /// What each container runs; the line says that it does.
 pub(crate) const PAYLOAD: &str = "echo ready; exec sleep 1000";
@@ -61,7 +62,7 @@ impl Bundle {
         document["process"]["rlimits"] = json!([]);
         document["root"] = json!({ "path": self.folder.join("rootfs"), "readonly": true });
         document["hostname"] = json!("raw");
-        document["linux"]["cgroupsPath"] = json!(format!("/{}/{id}", self.cgroup()));
+        document["linux"]["cgroupsPath"] = json!(format!("/{}/{id}", cgroup_name("raw")));
         document["linux"]["namespaces"] = json!([
             namespace("network", "net"),
             namespace("ipc", "ipc"),
@@ -77,10 +78,6 @@ impl Bundle {
 
     fn bundle(&self, id: &str) -> PathBuf {
         self.folder.join(id)
-    }
-
-    fn cgroup(&self) -> String {
-        crate::lab::cgroup_name("raw")
     }
 }
 
