@@ -1,5 +1,6 @@
 //! What a plan needs to know beside the project: whose pod it is, and where it may put what.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub struct PodContext {
     pub cgroup_base: CgroupPath,
     pub network: NetworkPlan,
     pub ports: PortsRule,
+    /// What `ports` may mean where the file asks for the host's network.
+    pub host_ports: PortsRule,
+    pub kernel: Kernel,
     /// The pod's folder in `--state`.
     pub run_dir: PathBuf,
     pub binds: BindsRule,
@@ -55,4 +59,27 @@ pub enum VolumesRule {
     Sandbox(PathBuf),
     /// `<root>/volumes`, under the project's name: they are kept.
     Kept(PathBuf),
+}
+
+/// What the machine and its kernel have, as far as a file can ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    pub cgroups: CgroupVersion,
+    /// As the OCI has it: `amd64`.
+    pub architecture: String,
+    /// The CPUs that containers can be given, by number.
+    pub cpus: BTreeSet<u32>,
+    /// Block devices can be shared by weight.
+    pub block_weight: bool,
+    /// CPU time can be given to realtime processes by cgroup.
+    pub realtime: bool,
+    pub apparmor: bool,
+    pub selinux: bool,
+}
+
+/// The version of the cgroup interface that limits are set by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CgroupVersion {
+    V1,
+    V2,
 }

@@ -2,10 +2,18 @@
 
 pub mod context;
 mod hosts;
+mod limits;
 mod mounts;
 pub mod names;
 pub mod order;
 pub mod plan;
 pub mod planner;
+mod process;
+mod rights;
+mod sharing;
 mod signal;
+#[cfg(test)]
+mod testing;
 pub mod verdict;
+
+pub(crate) use limits::cpu_list;

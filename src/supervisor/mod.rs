@@ -5,7 +5,9 @@
 //! learns of it is in [`report`].
 
 mod container;
+mod documents;
 mod exits;
+pub mod facts;
 pub mod host;
 mod image_root;
 mod images;
@@ -17,6 +19,7 @@ pub mod logs;
 mod orders;
 mod pause_root;
 pub mod pod;
+pub mod preview;
 pub mod report;
 pub mod runtime;
 mod sandbox;
