@@ -12,6 +12,7 @@
 
 mod agent_restart;
 mod app;
+mod attributes;
 mod cleanup;
 mod client;
 mod executor_crash;
@@ -32,6 +33,7 @@ mod placement;
 mod refusals;
 mod runtimes;
 mod services;
+mod several_tasks;
 mod sys;
 mod trial;
 mod up;
@@ -67,6 +69,8 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        attributes::tests(),
+        several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),

@@ -73,8 +73,20 @@ pub struct Kernel {
     pub block_weight: bool,
     /// CPU time can be given to realtime processes by cgroup.
     pub realtime: bool,
-    pub apparmor: bool,
-    pub selinux: bool,
+    pub security_modules: BTreeSet<SecurityModule>,
+}
+
+/// What a kernel may have to confine processes by their labels or profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecurityModule {
+    AppArmor,
+    Selinux,
+}
+
+impl Kernel {
+    pub(super) fn has(&self, module: SecurityModule) -> bool {
+        self.security_modules.contains(&module)
+    }
 }
 
 /// The version of the cgroup interface that limits are set by.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::context::Kernel;
+use super::context::{Kernel, SecurityModule};
 use super::verdict;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::model::{Device, Project, Service};
@@ -172,7 +172,8 @@ pub(super) fn of(
         } else {
             SeccompPlan::Default
         },
-        apparmor: (privileged && kernel.apparmor).then(|| "unconfined".to_owned()),
+        apparmor: (privileged && kernel.has(SecurityModule::AppArmor))
+            .then(|| "unconfined".to_owned()),
         selinux: None,
         unmasked: privileged,
         devices: Vec::new(),
@@ -249,9 +250,9 @@ fn security_option(
             rights.seccomp = SeccompPlan::File(Spanned::new(path, option.span));
         }
         // Without AppArmor nothing confines, which is what is asked for.
-        ("apparmor", "unconfined") if !kernel.apparmor => {}
+        ("apparmor", "unconfined") if !kernel.has(SecurityModule::AppArmor) => {}
         ("apparmor", profile) if !profile.is_empty() => {
-            if kernel.apparmor {
+            if kernel.has(SecurityModule::AppArmor) {
                 rights.apparmor = Some(profile.to_owned());
             } else {
                 say("security_opt: apparmor without a kernel that has it");
@@ -259,7 +260,7 @@ fn security_option(
         }
         ("label", "disable") => rights.selinux = None,
         ("label", part) if part.contains(':') => {
-            if kernel.selinux {
+            if kernel.has(SecurityModule::Selinux) {
                 let label = rights.selinux.get_or_insert_default();
                 if !selinux_part(label, part) {
                     say("security_opt: any other");
@@ -464,7 +465,7 @@ mod tests {
     #[test]
     fn what_the_kernel_lacks_is_refused_and_its_absence_is_not() {
         let mut plain = kernel();
-        (plain.apparmor, plain.selinux) = (false, false);
+        plain.security_modules.clear();
         let found = |keys: &str| rights(keys, &plain).1.len();
         assert_eq!(found("security_opt: ['apparmor=mine']"), 1);
         assert_eq!(found("security_opt: ['label=type:t']"), 1);

@@ -272,7 +272,7 @@ enum Scope {
     Machine,
 }
 
-/// See namespaces(7), ipc_namespaces(7) and network_namespaces(7).
+/// See `ipc_namespaces(7)` and `network_namespaces(7)`.
 fn scope(name: &str) -> Scope {
     const IPC: [&str; 8] = [
         "kernel.msgmax",

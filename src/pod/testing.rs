@@ -1,6 +1,6 @@
 //! For the tests of this folder: a service from a line, and a machine that has everything.
 
-use super::context::{CgroupVersion, Kernel};
+use super::context::{CgroupVersion, Kernel, SecurityModule};
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::model::Service;
 use crate::compose::testing::project_of;
@@ -19,8 +19,7 @@ pub(super) fn kernel() -> Kernel {
         cpus: (0..4).collect(),
         block_weight: true,
         realtime: true,
-        apparmor: true,
-        selinux: true,
+        security_modules: [SecurityModule::AppArmor, SecurityModule::Selinux].into(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::host::HostError;
 use crate::containerd::{Client, Namespace};
 use crate::image::Platform;
 use crate::oci::{Arch, Capability, HostFacts, KernelVersion, PosixRlimitType};
-use crate::pod::context::{CgroupVersion, Kernel};
+use crate::pod::context::{CgroupVersion, Kernel, SecurityModule};
 use crate::sys::cgroup::{Hierarchies, Hierarchy};
 use crate::sys::{self, process};
 
@@ -47,6 +47,9 @@ pub(super) fn of_process(containerd: u32, cgroups: &Hierarchies) -> Result<HostF
 
 /// What a pod's documents would be made from: as containerd's process has it; as this one has it,
 /// and false, where no containerd answers.
+///
+/// # Panics
+/// Never: the namespace's name is a good one.
 pub async fn look(containerd: &Path) -> Result<(HostFacts, bool), HostError> {
     let namespace = Namespace::from_str(super::host::NAMESPACE).expect("the name is an identifier");
     let client = Client::connect(containerd, namespace).await.ok();
@@ -93,10 +96,16 @@ pub fn kernel(cgroups: &Hierarchies) -> Kernel {
             &["blkio.weight", "blkio.bfq.weight", "blkio.bfq.io_serviced"],
         ) || cgroup_file("io", &["io.weight", "io.bfq.weight"]),
         realtime: cgroup_file("cpu", &["cpu.rt_runtime_us"]),
-        apparmor: read(Path::new("/sys/module/apparmor/parameters/enabled")).as_deref()
-            == Some("Y"),
-        selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        security_modules: security_modules(),
     }
+}
+
+fn security_modules() -> BTreeSet<SecurityModule> {
+    let enabled = read(Path::new("/sys/module/apparmor/parameters/enabled"));
+    let apparmor = (enabled.as_deref() == Some("Y")).then_some(SecurityModule::AppArmor);
+    let enforces = Path::new("/sys/fs/selinux/enforce").exists();
+    let selinux = enforces.then_some(SecurityModule::Selinux);
+    apparmor.into_iter().chain(selinux).collect()
 }
 
 /// This process's own cgroup.

@@ -46,6 +46,8 @@ pub enum EndCause {
 pub enum StopReason {
     /// Mesos' KILL.
     Kill,
+    /// Another task of its group failed or was killed.
+    Group,
     /// Mesos' SHUTDOWN.
     Shutdown,
     /// The agent is gone for good.
