@@ -26,6 +26,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod marathon;
+mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -34,6 +35,7 @@ mod refusals;
 mod runtimes;
 mod services;
 mod several_tasks;
+mod storage;
 mod sys;
 mod trial;
 mod up;
@@ -70,6 +72,8 @@ fn tests() -> Vec<Test> {
         images::tests(),
         services::tests(),
         attributes::tests(),
+        storage::tests(),
+        names::tests(),
         several_tasks::tests(),
         runtimes::tests(),
         up::tests(),

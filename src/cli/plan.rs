@@ -13,13 +13,16 @@ use crate::compose::{self, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
-use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
-use crate::pod::plan::{ContainerPlan, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName};
+use crate::pod::plan::{
+    ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName,
+};
 use crate::pod::planner::{self, Planned};
 use crate::supervisor::preview::{self, ContainerPreview, Preview};
 use crate::supervisor::user_files::UserFiles;
 use crate::supervisor::{LaunchError, facts};
+use crate::sys;
 use crate::sys::cgroup::Hierarchies;
 
 /// Below which pods are put without Mesos.
@@ -154,6 +157,8 @@ fn planned(
         binds: BindsRule::Anywhere,
         volumes: VolumesRule::Kept(folders.volumes()),
         environment: Vec::new(),
+        variables: Variables(loaded.environment.clone()),
+        host_address: sys::host::address(),
         archives: Vec::new(),
         id,
     };
@@ -232,6 +237,12 @@ fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
         "image": plan.image.value,
         "cgroup": plan.cgroup.as_str(),
         "hostname": plan.hostname,
+        "domainname": plan.domainname,
+        "dns": {
+            "servers": plan.dns.servers,
+            "search": plan.dns.search,
+            "options": plan.dns.options,
+        },
         "entrypoint": process.entrypoint,
         "command": process.command,
         "working_dir": process.working_dir,
@@ -267,6 +278,18 @@ fn mount(plan: &MountPlan) -> Value {
         }
         MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
         MountSource::Tmpfs { options } => json!({"tmpfs": options}),
+        MountSource::File(file) => json!({
+            "file": file.name,
+            // Where the content is from, and never the content.
+            "from": match &file.origin {
+                FileOrigin::File(path) => json!({"file": path.display().to_string()}),
+                FileOrigin::Environment(name, _) => json!({"environment": name}),
+                FileOrigin::Content(_) => json!("content"),
+            },
+            "uid": file.uid,
+            "gid": file.gid,
+            "mode": format!("{:04o}", file.mode),
+        }),
     };
     json!({"target": plan.target.display().to_string(), "source": source, "read_only": plan.read_only})
 }

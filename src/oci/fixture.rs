@@ -20,7 +20,7 @@ use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
-    CapabilityPlan, ContainerPlan, LimitsPlan, NamespacesPlan, NetworkPlan, ProcessPlan,
+    CapabilityPlan, ContainerPlan, DnsPlan, LimitsPlan, NamespacesPlan, NetworkPlan, ProcessPlan,
     RightsPlan, SandboxPlan, SeccompPlan, StopPlan,
 };
 
@@ -73,6 +73,8 @@ impl Fixture {
                     oom_score_adj: None,
                 },
                 hostname: "task".into(),
+                domainname: None,
+                dns: DnsPlan::default(),
                 hosts: Vec::new(),
                 mounts: Vec::new(),
                 read_only: false,

@@ -64,6 +64,11 @@ pub fn container_spec(
     if !plan.sysctls.is_empty() {
         linux.set_sysctl(Some(plan.sysctls.clone().into_iter().collect()));
     }
+    if let Some(name) = &plan.domainname {
+        // The specification's own field is younger than runc 1.1.
+        let sysctls = linux.sysctl_mut().get_or_insert_default();
+        sysctls.insert("kernel.domainname".to_owned(), name.clone());
+    }
     if rights.unmasked {
         linux
             .set_masked_paths(Some(Vec::new()))

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
-use super::hosts;
 use super::mounts::Mounts;
 use super::names::ContainerId;
 use super::order::StartOrder;
 use super::plan::{ContainerPlan, NetworkPlan, PodPlan, SandboxPlan, Signal, StopPlan};
 use super::sharing::{self, IpcPlan, Settings};
-use super::{limits, process, rights, verdict};
+use super::{dns, hosts, limits, networks, process, rights, verdict};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
     ByteSize, Condition, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy,
@@ -47,7 +46,8 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         return Err(vec![Diagnostic::invalid(text)]);
     }
     pod_checks(project, &mut found);
-    let names = hosts::names(project);
+    networks::check(project, &mut found);
+    let names = hosts::names(project, &mut found);
     let network = sharing::network(project, &context.network);
     let mut mounts = Mounts::new(project, context);
     let mut settings = Settings::default();
@@ -68,6 +68,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         containers.push(container);
     }
     check_neighbours(project, &containers, &mut found);
+    let shm_size = shm_size(project, &mut found);
     let (errors, warnings): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|diagnostic| diagnostic.severity == Severity::Error);
@@ -90,7 +91,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             cgroup: context.cgroup_base.pod(&context.id),
             network,
             hostname: hostname_of(&context.task),
-            shm_size: shm_size(project),
+            shm_size,
             pids_limit: POD_PIDS,
             sysctls: settings.shared(),
         },
@@ -356,8 +357,10 @@ fn container(
         rights: rights::of(project, service, &context.kernel, found),
         namespaces,
         sysctls: BTreeMap::new(),
-        hosts: hosts::entries(service, names, &hostname, found),
+        hosts: hosts::entries(service, names, &hostname, context.host_address, found),
         hostname,
+        domainname: service.domainname.as_ref().map(|name| name.value.clone()),
+        dns: dns::plan(service, found),
         mounts: mounts.of(service, found),
         read_only: service
             .read_only
@@ -419,14 +422,28 @@ fn stop_grace(order: &StartOrder, containers: &[ContainerPlan]) -> Duration {
 }
 
 /// One shm for all: as large as the largest that any service asks for.
-fn shm_size(project: &Project) -> ByteSize {
-    let asked = project
+fn shm_size(project: &Project, found: &mut Vec<Diagnostic>) -> ByteSize {
+    let asked: Vec<_> = project
         .services
         .iter()
         .filter_map(|service| service.shm_size.as_ref())
-        .map(|size| size.value)
-        .max();
-    asked.filter(|size| size.0 > 0).unwrap_or(DEFAULT_SHM_SIZE)
+        .filter(|size| size.value.0 > 0)
+        .collect();
+    let Some(largest) = asked.iter().max_by_key(|size| size.value) else {
+        return DEFAULT_SHM_SIZE;
+    };
+    if let Some(other) = asked.iter().find(|size| size.value != largest.value) {
+        let text = format!(
+            "shm_size: a pod has one /dev/shm; all services get the largest, {}",
+            largest.value
+        );
+        found.push(
+            Diagnostic::warning(text)
+                .at(other.span)
+                .label(largest.span, "the largest"),
+        );
+    }
+    largest.value
 }
 
 /// A host name that shows the task: what no host name may hold is made a hyphen.

@@ -60,6 +60,23 @@ pub enum LaunchError {
         span: Span,
         source: beneath::Error,
     },
+    #[error("service \"{service}\": {file} can't be read")]
+    File {
+        service: String,
+        /// `secrets.token`.
+        file: String,
+        span: Span,
+        source: beneath::Error,
+    },
+    #[error(
+        "service \"{service}\": {file}: configs and secrets of a pod hold {limit} bytes together at most"
+    )]
+    FilesTooLarge {
+        service: String,
+        file: String,
+        span: Span,
+        limit: u64,
+    },
     #[error("the folder of volume \"{name}\" can't be made")]
     Volume {
         name: String,
@@ -122,6 +139,8 @@ impl LaunchError {
             | Self::Device { .. }
             | Self::SeccompRead { .. }
             | Self::Seccomp { .. }
+            | Self::File { .. }
+            | Self::FilesTooLarge { .. }
             | Self::Spec(_)
             | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
@@ -138,6 +157,8 @@ impl LaunchError {
             | Self::Device { service, .. }
             | Self::SeccompRead { service, .. }
             | Self::Seccomp { service, .. }
+            | Self::File { service, .. }
+            | Self::FilesTooLarge { service, .. }
             | Self::Accounts { service, .. }
             | Self::ImageRoot { service, .. }
             | Self::Root { service, .. }
@@ -172,6 +193,8 @@ impl LaunchError {
             | Self::Device { .. }
             | Self::SeccompRead { .. }
             | Self::Seccomp { .. }
+            | Self::File { .. }
+            | Self::FilesTooLarge { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
             | Self::Command { .. } => true,
