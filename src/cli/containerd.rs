@@ -123,14 +123,10 @@ impl Containerd {
                 Err(error) => exit::warn(&format!("compose-executor: {}", with_causes(&error))),
             }
         }
-        let socket = match &host.containerd {
-            ContainerdChoice::Address(socket) => socket.clone(),
-            ContainerdChoice::Managed => Managed::socket(&folders),
-            ContainerdChoice::Auto => addresses(config, environment)
-                .next()
-                .unwrap_or_else(|| config.containerd.address.clone()),
-        };
-        Self { socket, managed }
+        Self {
+            socket: likely_socket(host, config, environment),
+            managed,
+        }
     }
 
     /// One of our own, for who wants to know how it ends.
@@ -148,6 +144,22 @@ impl Containerd {
                 with_causes(&error)
             ));
         }
+    }
+}
+
+/// Where the containerd of a command would be, for who only asks it something: nothing is started.
+pub(super) fn likely_socket(
+    host: &HostFlags,
+    config: &Config,
+    environment: &Environment,
+) -> PathBuf {
+    let managed = || Managed::socket(&host.folders());
+    match &host.containerd {
+        ContainerdChoice::Address(socket) => socket.clone(),
+        ContainerdChoice::Managed => managed(),
+        ContainerdChoice::Auto => addresses(config, environment)
+            .find(|socket| UnixStream::connect(socket).is_ok())
+            .unwrap_or_else(managed),
     }
 }
 
