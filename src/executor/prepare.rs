@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::config::{Config, NetworkMode};
 use super::description::Description;
+use super::placement;
 use super::refusal::Refusal;
 use super::sandbox::{OWN_FOLDER, Sandbox};
 use super::sandbox_files::SandboxFiles;
@@ -18,7 +19,7 @@ use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
-use crate::pod::names::{CgroupPath, PodId};
+use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
 use crate::policy::{self, Policy, Ports, Surroundings, Whom};
@@ -138,15 +139,12 @@ pub(super) async fn prepare(
         &container,
         ordinal,
     );
-    let base = host.cgroup_base().ok_or(Refusal::Cgroup { source: None })?;
-    let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
-        source: Some(source),
-    })?;
+    let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
     let opened = policy.mounts.host_paths.places();
     let context = PodContext {
         task: task.id.to_string(),
-        cgroup_base,
+        cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
@@ -154,6 +152,8 @@ pub(super) async fn prepare(
             NetworkPlan::Host => PortsRule::Offered(task.resources.ports.clone()),
         },
         network,
+        host_ports: PortsRule::Offered(task.resources.ports.clone()),
+        kernel: host.kernel().clone(),
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(
             std::iter::once(ground.sandbox.path().to_owned())
@@ -196,7 +196,7 @@ pub(super) async fn prepare(
             }),
             sandbox: ground.sandbox.path().to_owned(),
             base_is_ours: true,
-            base_others: host.cgroups().owned_by_launcher(base),
+            base_others: placement.others,
         },
         user_files: UserFiles::Beneath {
             sandbox: ground.sandbox.folder()?,

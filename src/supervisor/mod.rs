@@ -6,7 +6,9 @@
 
 mod configs;
 mod container;
+mod documents;
 mod exits;
+pub mod facts;
 pub mod host;
 mod image_root;
 mod images;
@@ -15,9 +17,11 @@ mod launch_error;
 pub mod leftovers;
 mod life;
 pub mod logs;
+pub mod managed;
 mod orders;
 mod pause_root;
 pub mod pod;
+pub mod preview;
 pub mod report;
 pub mod runtime;
 mod sandbox;

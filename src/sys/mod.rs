@@ -7,6 +7,7 @@
 pub mod beneath;
 pub mod cgroup;
 pub mod copy;
+pub mod device;
 pub mod durable;
 pub mod environment;
 mod failure;
@@ -16,6 +17,7 @@ pub mod mount;
 pub mod mountns;
 pub mod netns;
 pub mod process;
+pub mod session;
 pub mod signal;
 pub mod tree;
 
