@@ -290,14 +290,6 @@ fields! {
         mac_address: bool = [true, false, false];
     }
 
-    /// `logging.options`.
-    logs: Logs, WrittenLogs {
-        /// `max-size`
-        max_size: Limit<ByteSize> = [Limit::Unlimited, Limit::At(ByteSize(100 << 20)), Limit::At(ByteSize(100 << 20))];
-        /// `max-file`
-        max_files: Limit<u64> = [Limit::Unlimited, Limit::At(20), Limit::At(20)];
-    }
-
     /// How services begin and end.
     lifecycle: Lifecycle, WrittenLifecycle {
         /// `stop_grace_period`

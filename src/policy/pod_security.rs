@@ -275,21 +275,6 @@ const RULES: &[(Profile, &str, &str)] = &[
     ),
     (
         Privileged,
-        "logging: {driver: json-file, options: {max-size: 1g}}",
-        "logs.max_size",
-    ),
-    (
-        Privileged,
-        "logging: {driver: json-file, options: {max-size: '-1'}}",
-        "logs.max_size",
-    ),
-    (
-        Privileged,
-        "logging: {driver: json-file, options: {max-file: '100'}}",
-        "logs.max_files",
-    ),
-    (
-        Privileged,
         "stop_grace_period: 1h",
         "lifecycle.stop_grace_max",
     ),

@@ -1,11 +1,8 @@
-//! How services begin and end, and how much they may write meanwhile.
+//! How services begin and end.
 
-use super::super::limit::{Amount, Limit};
-use super::super::setting::Setting;
 use super::Check;
-use crate::compose::model::{ByteSize, Logging, Restart, RestartCondition, Service};
+use crate::compose::model::{Restart, RestartCondition, Service};
 use crate::compose::source::Span;
-use crate::compose::units;
 
 pub(super) fn service(check: &mut Check<'_>, service: &Service) {
     let lifecycle = &check.policy.lifecycle;
@@ -32,9 +29,6 @@ pub(super) fn service(check: &mut Check<'_>, service: &Service) {
         }
     }
     restart(check, service);
-    if let Some(logging) = &service.logging {
-        logs(check, logging);
-    }
 }
 
 /// How often a service asks to be started again; `Err` is for ever.
@@ -71,36 +65,4 @@ fn restart(check: &mut Check<'_>, service: &Service) {
     };
     let hint = "bound it: restart: \"on-failure:N\"";
     check.forbid(max, key, span, what, hint);
-}
-
-fn logs(check: &mut Check<'_>, logging: &Logging) {
-    let size = |text: &str| {
-        let bytes = units::bytes(text).ok()??;
-        u64::try_from(bytes).ok().map(ByteSize)
-    };
-    let number = |text: &str| text.parse().ok();
-    let logs = &check.policy.logs;
-    option(check, logging, "max-size", &logs.max_size, size);
-    option(check, logging, "max-file", &logs.max_files, number);
-}
-
-/// What can't be read, as −1, may well be without end.
-fn option<T: Amount>(
-    check: &mut Check<'_>,
-    logging: &Logging,
-    name: &str,
-    max: &Setting<Limit<T>>,
-    read: impl Fn(&str) -> Option<T>,
-) {
-    for (key, text) in logging.options.iter().filter(|(key, _)| key.value == name) {
-        let allowed = match read(text) {
-            Some(amount) => max.allows(amount),
-            None => max.is_unlimited(),
-        };
-        if !allowed {
-            let path = format!("logging.options.{name}");
-            let what = format!("a {name} of {text:?}");
-            check.forbid(max, &path, key.span, what, "ask for less");
-        }
-    }
 }
