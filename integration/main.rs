@@ -15,6 +15,8 @@ mod app;
 mod cleanup;
 mod client;
 mod executor_crash;
+mod health;
+mod hooks;
 mod image;
 mod image_archive;
 mod images;
@@ -28,8 +30,10 @@ mod marathon;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod order;
 mod placement;
 mod refusals;
+mod restarts;
 mod runtimes;
 mod services;
 mod sys;
@@ -67,6 +71,10 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        order::tests(),
+        health::tests(),
+        restarts::tests(),
+        hooks::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),

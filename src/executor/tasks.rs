@@ -215,14 +215,16 @@ impl Tasks {
             return Vec::new();
         };
         match (&current.phase, report) {
-            (Phase::Running { id, .. }, PodReport::Running) if id == of => {
-                vec![StatusUpdate::new(current.id.clone(), TaskState::Running)]
-            }
             (Phase::Running { id, .. }, PodReport::Ended(end)) if id == of => {
                 if let Phase::Running { pod, .. } = mem::replace(&mut current.phase, Phase::Over) {
                     self.leaving.spawn(pod.gone());
                 }
                 vec![outcome::ended(&current.id, &end)]
+            }
+            (Phase::Running { id, .. }, report) if id == of => {
+                outcome::on_the_way(&current.id, report)
+                    .into_iter()
+                    .collect()
             }
             _ => Vec::new(),
         }

@@ -15,6 +15,7 @@ use super::user::Accounts;
 use super::{Capabilities, Capability};
 use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
+use crate::pod::life::LifePlan;
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
     ContainerPlan, LimitsPlan, NetworkPlan, ProcessPlan, SandboxPlan, StopPlan,
@@ -71,6 +72,7 @@ impl Fixture {
                     signal: None,
                     grace: Duration::from_secs(10),
                 },
+                life: LifePlan::default(),
                 labels: BTreeMap::new(),
             },
             sandbox: SandboxPlan {

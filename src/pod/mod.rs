@@ -2,6 +2,7 @@
 
 pub mod context;
 mod hosts;
+pub mod life;
 mod mounts;
 pub mod names;
 pub mod order;

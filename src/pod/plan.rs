@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::life::LifePlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
 use crate::compose::model::{ByteSize, Cpus};
@@ -92,6 +93,7 @@ pub struct ContainerPlan {
     pub read_only: bool,
     pub limits: LimitsPlan,
     pub stop: StopPlan,
+    pub life: LifePlan,
     /// For our own records; they never become labels of containerd's.
     pub labels: BTreeMap<String, String>,
 }

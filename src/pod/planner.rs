@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
 use super::hosts;
+use super::life::LifePlan;
 use super::mounts::Mounts;
 use super::names::ContainerId;
 use super::order::StartOrder;
@@ -11,8 +12,7 @@ use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, 
 use super::verdict;
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
-    ByteSize, Condition, DEFAULT_STOP_GRACE, NetworkMode, Project, Published, PullPolicy, Restart,
-    Service,
+    ByteSize, DEFAULT_STOP_GRACE, NetworkMode, Project, Published, PullPolicy, Service,
 };
 use crate::compose::source::Spanned;
 
@@ -51,7 +51,9 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     for service in &project.services {
         found.extend(verdict::check(service));
         service_checks(service, context, &mut found);
-        containers.push(container(service, context, &names, &mut mounts, &mut found));
+        let life = LifePlan::of(service, project, &mut found);
+        let container = container(service, context, &names, &mut mounts, &mut found);
+        containers.push(ContainerPlan { life, ..container });
     }
     let (errors, warnings): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -59,7 +61,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     if !errors.is_empty() {
         return Err(errors);
     }
-    let order = start_order(project);
+    let order = start_order(&containers);
     let stop_grace = stop_grace(&order, &containers);
     let archives = project
         .pod
@@ -121,31 +123,6 @@ fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagn
             "build without an image (nothing is built on an agent)".into(),
             span,
         );
-    }
-    for dependency in service
-        .depends_on
-        .iter()
-        .filter(|on| on.condition.value != Condition::Started)
-    {
-        let condition = match dependency.condition.value {
-            Condition::Started => "service_started",
-            Condition::Healthy => "service_healthy",
-            Condition::CompletedSuccessfully => "service_completed_successfully",
-        };
-        not_yet(
-            format!(
-                "depends_on.{}.condition: {condition}",
-                dependency.service.value
-            ),
-            dependency.condition.span,
-        );
-    }
-    if let Some(restart) = service
-        .restart
-        .as_ref()
-        .filter(|restart| restart.value != Restart::No)
-    {
-        not_yet("restart: any policy but \"no\"".into(), restart.span);
     }
     if service.replicas.value != 1 {
         not_yet(
@@ -307,6 +284,7 @@ fn container(
                 .as_ref()
                 .map_or(DEFAULT_STOP_GRACE, |grace| grace.value),
         },
+        life: LifePlan::default(),
         labels: service
             .labels
             .iter()
@@ -315,24 +293,12 @@ fn container(
     }
 }
 
-fn start_order(project: &Project) -> StartOrder {
-    let index = |name: &str| {
-        project
-            .services
-            .iter()
-            .position(|service| service.name.value == name)
+fn start_order(containers: &[ContainerPlan]) -> StartOrder {
+    let dependencies = |container: &ContainerPlan| {
+        let depends_on = container.life.depends_on.iter();
+        depends_on.map(|dependency| dependency.on).collect()
     };
-    let dependencies: Vec<Vec<usize>> = project
-        .services
-        .iter()
-        .map(|service| {
-            service
-                .depends_on
-                .iter()
-                .filter_map(|on| index(&on.service.value))
-                .collect()
-        })
-        .collect();
+    let dependencies: Vec<Vec<usize>> = containers.iter().map(dependencies).collect();
     StartOrder::of(&dependencies)
 }
 

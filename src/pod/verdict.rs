@@ -22,7 +22,7 @@ enum Verdict {
 use Verdict::{Harmless, NotYet, Supported, Warned};
 
 /// Keys that are not here are `NotYet`: the loader has refused what Compose does not know.
-const KEYS: [(&str, Verdict); 40] = [
+const KEYS: [(&str, Verdict); 43] = [
     ("attach", Harmless),
     (
         "build",
@@ -39,6 +39,7 @@ const KEYS: [(&str, Verdict); 40] = [
     ("expose", Harmless),
     ("extends", Supported),
     ("extra_hosts", Supported),
+    ("healthcheck", Supported),
     ("hostname", Supported),
     ("image", Supported),
     // The pause container is PID 1 of the pod, and reaps.
@@ -51,6 +52,8 @@ const KEYS: [(&str, Verdict); 40] = [
     ("networks", Supported),
     ("pids_limit", Supported),
     ("ports", Supported),
+    ("post_start", Supported),
+    ("pre_stop", Supported),
     ("profiles", Supported),
     ("pull_policy", Supported),
     ("read_only", Supported),

@@ -5,7 +5,13 @@
 //! learns of it is in [`report`].
 
 mod container;
+pub mod course;
+mod events;
+mod exec;
 mod exits;
+mod extra_processes;
+mod healthcheck;
+mod hooks;
 pub mod host;
 mod image_root;
 mod images;
@@ -17,7 +23,10 @@ pub mod logs;
 mod orders;
 mod pause_root;
 pub mod pod;
+mod probes;
+mod progress;
 pub mod report;
+mod restart;
 pub mod runtime;
 mod sandbox;
 mod teardown;

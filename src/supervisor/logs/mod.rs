@@ -88,6 +88,8 @@ impl Logs {
                 output.clone(),
             ));
         }
+        // A container that is started again and again has new streams each time.
+        while self.streams.try_join_next().is_some() {}
         for (fifo, output) in opened {
             let stream = Stream {
                 prefix: self.prefixes.get(service).cloned().unwrap_or_default(),
