@@ -10,6 +10,8 @@ pub(crate) fn tests() -> Vec<Test> {
         a_probe_runs_in_the_container_as_the_container_does,
         a_probe_that_hangs_is_killed_with_its_children,
         a_probe_that_floods_does_no_harm,
+        a_young_service_may_fail_its_probes,
+        a_check_can_be_turned_off,
     ]);
     all.extend(tests![Mesos:
         running_is_healthy,
@@ -90,6 +92,45 @@ fn a_probe_that_floods_does_no_harm(lab: &Lab) {
     let mut run = Up::app(lab, "").compose(&compose).start();
     assert!(run.until_end().success(), "{}", run.stderr());
     assert!(run.stdout().contains("fine"), "{}", run.stdout());
+}
+
+/// One failure is ill health, but not so soon.
+fn a_young_service_may_fail_its_probes(lab: &Lab) {
+    let services = r#"  last:
+    image: app:1
+    depends_on: {web: {condition: service_healthy}}
+    command: [echo, fine]
+  web:
+    image: app:1
+    command: [sh, -c, "sleep 1; touch /tmp/well; while :; do sleep 0.1; done"]
+    healthcheck:
+      test: [CMD, test, -e, /tmp/well]
+      interval: 1h
+      start_period: 1h
+      start_interval: 200ms
+      retries: 1
+"#;
+    let compose = format!("x-pod: {{images: [./app.tar], main: last}}\nservices:\n{services}");
+    let mut run = Up::app(lab, "").compose(&compose).start();
+    assert!(run.until_end().success(), "{}", run.stderr());
+    assert!(run.stdout().contains("fine"), "{}", run.stdout());
+}
+
+/// Left on, the check would keep the task from running.
+fn a_check_can_be_turned_off(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    depends_on: {db: {condition: service_healthy}}
+    command: [echo, up]
+  db:
+    image: app:1
+    command: [echo, started]
+    healthcheck: {disable: true}
+"#;
+    let mut run = Up::app(lab, services).start();
+    assert!(!run.until_end().success());
+    assert!(run.stderr().contains("no health check"), "{}", run.stderr());
 }
 
 /// Waits for the file `well` in a folder of the sandbox that the test writes to.

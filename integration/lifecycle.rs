@@ -17,7 +17,6 @@ pub(crate) fn tests() -> Vec<Test> {
         a_kill_may_come_more_than_once,
         a_shutdown_ends_the_task,
         a_framework_message_does_no_harm,
-        a_second_task_is_refused,
     ]
     .into()
 }
@@ -186,28 +185,6 @@ fn a_framework_message_does_no_harm(lab: &Lab) {
     run.message("good morning");
     run.kill();
     assert_eq!(run.until_end().state(), "TASK_KILLED");
-    run.until_gone();
-}
-
-fn a_second_task_is_refused(lab: &Lab) {
-    let mut run = Task::app(lab, &format!("  one:{SLEEPS}"))
-        .id("pair")
-        .count(2)
-        .launch();
-    let refused = run.until_end();
-    assert_eq!((refused.task(), refused.state()), ("pair-1", "TASK_FAILED"));
-    assert!(
-        refused.message().contains("one task"),
-        "{}",
-        refused.message()
-    );
-    run.until_update("the first task runs", |update| {
-        update.task() == "pair-0" && update.state() == "TASK_RUNNING"
-    });
-    run.kill();
-    run.until_update("the first task is killed", |update| {
-        update.task() == "pair-0" && update.state() == "TASK_KILLED"
-    });
     run.until_gone();
 }
 

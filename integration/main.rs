@@ -27,6 +27,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod marathon;
+mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -36,6 +37,8 @@ mod refusals;
 mod restarts;
 mod runtimes;
 mod services;
+mod several_tasks;
+mod storage;
 mod sys;
 mod trial;
 mod up;
@@ -75,6 +78,9 @@ fn tests() -> Vec<Test> {
         health::tests(),
         restarts::tests(),
         hooks::tests(),
+        storage::tests(),
+        names::tests(),
+        several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
         marathon::tests(),

@@ -10,6 +10,7 @@ pub(crate) fn tests() -> Vec<Test> {
     let mut all = Vec::from(tests![Containerd:
         a_container_keeps_its_root_and_its_log,
         the_last_attempt_decides,
+        a_policy_of_deploy_wins,
         a_pod_that_stops_restarts_nothing,
     ]);
     all.extend(tests![Mesos:
@@ -52,6 +53,19 @@ fn the_last_attempt_decides(lab: &Lab) {
     let mut run = Up::app(lab, services).start();
     assert_eq!(run.until_end().code(), Some(7));
     assert_eq!(run.stdout().matches("tried").count(), 3, "{}", run.stdout());
+}
+
+fn a_policy_of_deploy_wins(lab: &Lab) {
+    let services = r#"
+  only:
+    image: app:1
+    restart: always
+    deploy: {restart_policy: {condition: on-failure, delay: 10ms, max_attempts: 5}}
+    command: [sh, -c, "echo tried; exit 7"]
+"#;
+    let mut run = Up::app(lab, services).start();
+    assert_eq!(run.until_end().code(), Some(7));
+    assert_eq!(run.stdout().matches("tried").count(), 6, "{}", run.stdout());
 }
 
 fn a_pod_that_stops_restarts_nothing(lab: &Lab) {

@@ -110,6 +110,11 @@ impl<'lab> Task<'lab> {
         self.option("--tasks", tasks)
     }
 
+    /// A LAUNCH_GROUP of so many.
+    pub(crate) fn group(self, tasks: usize) -> Self {
+        self.option("--group", tasks)
+    }
+
     /// Seconds that the agent gives the executor upon SHUTDOWN.
     pub(crate) fn shutdown_grace(self, grace: Duration) -> Self {
         self.option("--grace", grace.as_secs_f32())
@@ -312,6 +317,11 @@ impl<'lab> TaskRun<'lab> {
         self.command("kill");
     }
 
+    /// A KILL of one of several tasks.
+    pub(crate) fn kill_task(&mut self, id: &str) {
+        self.command(&format!("kill-task {id}"));
+    }
+
     /// KILLs until the task has ended: an agent that has just come back may have lost one.
     pub(crate) fn kill_until_end(&mut self) -> Update {
         for _ in 0..10 {
@@ -407,6 +417,23 @@ impl<'lab> TaskRun<'lab> {
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&mut self) -> Pod {
         Pod::below(&self.cgroup())
+    }
+
+    /// The pods of an executor with several tasks.
+    pub(crate) fn pods(&mut self) -> Vec<Pod> {
+        Pod::all_below(&self.cgroup())
+    }
+
+    /// Waits until this task has this state.
+    ///
+    /// # Panics
+    /// If the task ends otherwise.
+    pub(crate) fn until_task(&mut self, task: &str, state: &str) -> Update {
+        let update = self.until_update(&format!("{state} of {task}"), |update| {
+            update.task() == task && (update.state() == state || update.is_terminal())
+        });
+        assert_eq!(update.state(), state, "{}", update.message());
+        update
     }
 
     fn launched(&self) -> &Value {

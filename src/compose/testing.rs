@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files::{FileError, FileKind, Files};
 use super::load::{LoadError, LoadOptions, Loaded, load};
 use super::model::Project;
+use super::schema::{PROJECT, Shape};
 use super::{to_json, to_yaml};
 
 /// The folder in which tests put their files.
@@ -90,5 +91,33 @@ pub(crate) fn errors_of(text: &str) -> Vec<String> {
     match load_text(text) {
         Ok(_) => Vec::new(),
         Err(error) => error.diagnostics.into_iter().map(|it| it.message).collect(),
+    }
+}
+
+/// The keys that a mapping of a file may have: `services.*.deploy`; empty for the top level.
+pub(crate) fn keys_at(path: &str) -> Vec<&'static str> {
+    fn below(shape: &'static Shape, step: &str) -> &'static Shape {
+        match shape {
+            Shape::Named(named) => named.item,
+            Shape::List(list) => list.item,
+            Shape::Object(object) => object.key(step).expect("it has the key").shape,
+            Shape::OneOf(shapes) => below(mapping(shapes), step),
+            other => panic!("nothing is below {other:?}"),
+        }
+    }
+    fn mapping(shapes: &'static [Shape]) -> &'static Shape {
+        let found = shapes
+            .iter()
+            .find(|shape| matches!(shape, Shape::Object(_) | Shape::Named(_)));
+        found.expect("one of them is a mapping")
+    }
+    let steps = path.split('.').filter(|step| !step.is_empty());
+    match steps.fold(&PROJECT, below) {
+        Shape::Object(object) => object.keys.iter().map(|key| key.name).collect(),
+        Shape::OneOf(shapes) => match mapping(shapes) {
+            Shape::Object(object) => object.keys.iter().map(|key| key.name).collect(),
+            other => panic!("{path} has keys of its user's: {other:?}"),
+        },
+        other => panic!("{path} is no mapping: {other:?}"),
     }
 }

@@ -78,9 +78,7 @@ impl Description {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         variables.extend(data.env);
-        variables
-            .entry("MESOS_TASK_ID".to_owned())
-            .or_insert_with(|| task.id.to_string());
+        variables.insert("MESOS_TASK_ID".to_owned(), task.id.to_string());
         let files = [
             argv.to_vec(),
             label("compose.files")

@@ -1,7 +1,7 @@
 //! Mesos events to pods, pod reports to status updates.
 //!
-//! [`run`] is the executor's whole life: subscribe, take a task, `prepare` its pod, have the
-//! supervisor run it, tell the agent (`outcome`), and end with the last acknowledgement.
+//! [`run`] is the executor's whole life: subscribe, take tasks (`tasks`), `prepare` the pod of each,
+//! have the supervisor run it, tell the agent (`outcome`), and end with the last acknowledgement.
 
 pub mod config;
 mod description;
@@ -16,21 +16,18 @@ mod tasks;
 pub mod trust;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::journal::Folders;
 use crate::journal::cleanup::{self, Options};
-use crate::mesos::{
-    Driver, Event, EventStream, ExecutorEnv, StatusUpdate, Subscribed, Task, TaskState,
-};
+use crate::mesos::{Driver, Event, EventStream, ExecutorEnv, StatusUpdate, Subscribed, Task};
 use crate::supervisor::leftovers::Leftovers;
 use crate::supervisor::report::StopReason;
 use config::Config;
@@ -84,6 +81,9 @@ pub async fn run(
         events,
         signals,
         tasks: Tasks::default(),
+        stopping: false,
+        signalled: false,
+        agent_is_lost: false,
         sweep: JoinSet::new(),
     };
     Box::pin(executor.serve()).await;
@@ -105,43 +105,61 @@ struct Executor {
     events: EventStream,
     signals: Signals,
     tasks: Tasks,
+    /// No task is to live any more.
+    stopping: bool,
+    /// By a signal, once at least.
+    signalled: bool,
+    /// Nothing will come from the agent any more.
+    agent_is_lost: bool,
     /// The cleanup after dead executors, beside the tasks.
     sweep: JoinSet<()>,
 }
 
 impl Executor {
-    /// Until every task has ended and nothing of its pod is left.
+    /// Until every task has ended, nothing of its pod is left, and the agent has acknowledged all.
+    /// A task that comes while that is waited for is as welcome as the first.
     async fn serve(&mut self) {
+        let mut over_since: Option<Instant> = None;
         loop {
-            let flow = tokio::select! {
-                event = self.events.next() => self.hear(event),
-                news = self.tasks.next() => {
-                    for update in self.tasks.take(news) {
-                        self.tell(update);
+            let is_over = self.tasks.is_over() || self.stopping && self.tasks.is_idle();
+            over_since = is_over.then(|| over_since.unwrap_or_else(Instant::now));
+            let acknowledged = async {
+                match over_since {
+                    Some(since) => {
+                        timeout_at(since + LAST_ACKNOWLEDGEMENT, self.driver.drained()).await
                     }
-                    ControlFlow::Continue(())
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.events.next(), if !self.agent_is_lost => self.hear(event),
+                news = self.tasks.next() => {
+                    let updates = self.tasks.take(news);
+                    self.tell(updates);
                 }
                 _ = self.signals.terminate.recv() => self.stop_by_signal(),
                 _ = self.signals.interrupt.recv() => self.stop_by_signal(),
-            };
-            if flow.is_break() || self.tasks.is_over() {
-                return;
+                in_time = acknowledged => {
+                    if in_time.is_err() {
+                        warn!("the agent did not acknowledge the last update in time");
+                    }
+                    return;
+                }
             }
         }
     }
 
-    fn hear(&mut self, event: Option<Event>) -> ControlFlow<()> {
+    fn hear(&mut self, event: Option<Event>) {
         match event {
             Some(Event::Subscribed(subscribed)) => self.subscribed(&subscribed),
             Some(Event::Reconnected(_)) => info!("the agent is back"),
             Some(Event::Disconnected) => info!("the agent went away; its tasks go on"),
-            Some(Event::Launch(task)) => self.launch(*task),
-            Some(Event::LaunchGroup(group)) => self.launch_group(group),
+            Some(Event::Launch(task)) => self.launch(vec![*task]),
+            Some(Event::LaunchGroup(group)) => self.launch(group),
             Some(Event::Kill { task, grace_period }) => {
-                info!(%task, ?grace_period, "the framework kills the task");
-                for update in self.tasks.kill(&task, grace_period) {
-                    self.tell(update);
-                }
+                info!(%task, ?grace_period, "KILL: the framework kills the task");
+                let updates = self.tasks.kill(&task, grace_period);
+                self.tell(updates);
             }
             Some(Event::Acknowledged { .. }) => {}
             Some(Event::Message(data)) => info!(
@@ -150,23 +168,25 @@ impl Executor {
             ),
             Some(Event::Shutdown) => {
                 info!("the agent shuts this executor down");
-                let within = self
-                    .env
-                    .shutdown_grace_period
-                    .saturating_sub(SHUTDOWN_SHARE);
-                return self.stop_all(StopReason::Shutdown, Some(within));
+                self.stop_all(StopReason::Shutdown, Some(self.shutdown_time()));
             }
             Some(Event::Lost(lost)) => {
                 warn!("{}", with_causes(&lost));
-                let within = self
-                    .env
-                    .shutdown_grace_period
-                    .saturating_sub(SHUTDOWN_SHARE);
-                return self.stop_all(StopReason::AgentLost, Some(within));
+                self.agent_is_lost = true;
+                self.stop_all(StopReason::AgentLost, Some(self.shutdown_time()));
             }
-            None => return self.stop_all(StopReason::AgentLost, None),
+            None => {
+                self.agent_is_lost = true;
+                self.stop_all(StopReason::AgentLost, None);
+            }
         }
-        ControlFlow::Continue(())
+    }
+
+    /// What tasks may use of the time that the agent gives.
+    fn shutdown_time(&self) -> Duration {
+        self.env
+            .shutdown_grace_period
+            .saturating_sub(SHUTDOWN_SHARE)
     }
 
     /// Checks once, with the agent's word, what all tasks rest on.
@@ -224,56 +244,36 @@ impl Executor {
         Ok(Config::load(self.options.config.as_deref())?)
     }
 
-    fn launch(&mut self, task: Task) {
-        info!(task = %task.id, "a task is to be launched");
-        let mut starting = StatusUpdate::new(task.id.clone(), TaskState::Starting);
-        starting.message = Some("the pod is being prepared".to_owned());
-        self.tell(starting);
-        for update in self.tasks.launch(task) {
-            self.tell(update);
+    fn launch(&mut self, group: Vec<Task>) {
+        let tasks: Vec<String> = group.iter().map(|task| task.id.to_string()).collect();
+        info!(tasks = tasks.join(", "), "to be launched");
+        let updates = self.tasks.launch(group);
+        self.tell(updates);
+    }
+
+    fn tell(&self, updates: Vec<StatusUpdate>) {
+        for update in updates {
+            info!(task = %update.task, state = ?update.state, message = update.message.as_deref().unwrap_or_default(), "telling the agent");
+            self.driver.update(update);
         }
     }
 
-    /// All or nothing: for now, a group of one.
-    fn launch_group(&mut self, mut group: Vec<Task>) {
-        if group.len() == 1 {
-            return self.launch(group.remove(0));
-        }
-        for task in group {
-            self.tell(outcome::refused(task.id, &Refusal::SecondTask));
-        }
-    }
-
-    fn tell(&self, update: StatusUpdate) {
-        info!(task = %update.task, state = ?update.state, message = update.message.as_deref().unwrap_or_default(), "telling the agent");
-        self.driver.update(update);
-    }
-
-    fn stop_by_signal(&mut self) -> ControlFlow<()> {
+    /// Who asks twice will not wait for any grace.
+    fn stop_by_signal(&mut self) {
         info!("told to end by a signal");
-        self.stop_all(StopReason::Signal, None)
+        let within = self.signalled.then_some(Duration::ZERO);
+        self.signalled = true;
+        self.stop_all(StopReason::Signal, within);
     }
 
-    /// Breaks where there is nothing to wait for.
-    fn stop_all(&mut self, reason: StopReason, within: Option<Duration>) -> ControlFlow<()> {
-        for update in self.tasks.stop_all(reason, within) {
-            self.tell(update);
-        }
-        if self.tasks.is_idle() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+    fn stop_all(&mut self, reason: StopReason, within: Option<Duration>) {
+        self.stopping = true;
+        let updates = self.tasks.stop_all(reason, within);
+        self.tell(updates);
     }
 
-    /// Waits for the last acknowledgement, and lets go of agent and host.
+    /// Lets go of agent and host.
     async fn end(mut self) {
-        if timeout(LAST_ACKNOWLEDGEMENT, self.driver.drained())
-            .await
-            .is_err()
-        {
-            warn!("the agent did not acknowledge the last update in time");
-        }
         self.driver.close().await;
         // Bounded by itself; cut off, it would have been for nothing.
         while self.sweep.join_next().await.is_some() {}

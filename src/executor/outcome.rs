@@ -33,23 +33,7 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
         } => problems(diagnostics, sources),
         _ => Vec::new(),
     };
-    let (code, reason) = match refusal {
-        Refusal::Files { diagnostics, .. }
-            if diagnostics.iter().any(|it| it.kind == Kind::Forbidden) =>
-        {
-            ("CE-POLICY", Some(Reason::TaskUnauthorized))
-        }
-        Refusal::Files { .. } | Refusal::Description(_) | Refusal::SecondTask => {
-            ("CE-SPEC", Some(Reason::TaskInvalid))
-        }
-        Refusal::Sandbox(_) => ("CE-SANDBOX", Some(Reason::TaskInvalid)),
-        Refusal::Configuration(_) => ("CE-CONFIG", Some(Reason::TaskUnauthorized)),
-        Refusal::NotRoot => ("CE-HOST", Some(Reason::TaskInvalid)),
-        Refusal::Fault => ("CE-FAULT", Some(Reason::ContainerLaunchFailed)),
-        Refusal::Host(_) | Refusal::Cgroup { .. } => {
-            ("CE-HOST", Some(Reason::ContainerLaunchFailed))
-        }
-    };
+    let (code, reason) = classify(refusal);
     let text = match problems.as_slice() {
         [] => with_causes(refusal),
         [first, rest @ ..] => {
@@ -65,7 +49,7 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
     data.errors = problems;
     finish(
         StatusUpdate {
-            reason,
+            reason: Some(reason),
             ..StatusUpdate::new(task, TaskState::Failed)
         },
         code,
@@ -100,6 +84,40 @@ pub(super) fn on_the_way(task: &TaskId, report: PodReport) -> Option<StatusUpdat
             })
         }
         PodReport::Ended(_) => None,
+    }
+}
+
+/// The terminal update of a task that was refused with its group, `other` being to blame.
+pub(super) fn refused_with(task: TaskId, other: &TaskId, refusal: &Refusal) -> StatusUpdate {
+    let (code, reason) = classify(refusal);
+    let reason = match reason {
+        Reason::TaskInvalid => Reason::TaskGroupInvalid,
+        Reason::TaskUnauthorized => Reason::TaskGroupUnauthorized,
+        other => other,
+    };
+    let update = StatusUpdate {
+        reason: Some(reason),
+        ..StatusUpdate::new(task, TaskState::Failed)
+    };
+    let text =
+        format!("task \"{other}\" of the same group can't be launched ({code}), so none of it is");
+    finish(update, "CE-GROUP", &text, Data::new("CE-GROUP"))
+}
+
+/// The code and the reason of a refusal.
+fn classify(refusal: &Refusal) -> (&'static str, Reason) {
+    match refusal {
+        Refusal::Files { diagnostics, .. }
+            if diagnostics.iter().any(|it| it.kind == Kind::Forbidden) =>
+        {
+            ("CE-POLICY", Reason::TaskUnauthorized)
+        }
+        Refusal::Files { .. } | Refusal::Description(_) => ("CE-SPEC", Reason::TaskInvalid),
+        Refusal::Sandbox(_) => ("CE-SANDBOX", Reason::TaskInvalid),
+        Refusal::Configuration(_) => ("CE-CONFIG", Reason::TaskUnauthorized),
+        Refusal::NotRoot => ("CE-HOST", Reason::TaskInvalid),
+        Refusal::Fault => ("CE-FAULT", Reason::ContainerLaunchFailed),
+        Refusal::Host(_) | Refusal::Cgroup { .. } => ("CE-HOST", Reason::ContainerLaunchFailed),
     }
 }
 
@@ -252,6 +270,9 @@ fn out_of_memory(service: &ServiceEnd, oom: OutOfMemory) -> String {
 fn stopped(reason: StopReason, end: &PodEnd) -> String {
     let who = match reason {
         StopReason::Kill => "killed by the framework",
+        StopReason::Group => {
+            "a task of the same group failed or was killed, and a group ends as one"
+        }
         StopReason::Shutdown => "the agent shut the executor down",
         StopReason::AgentLost => "the agent is gone, and the framework does not wait for it",
         StopReason::Signal => "the executor was told to end by a signal",

@@ -17,7 +17,7 @@ use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
@@ -25,6 +25,7 @@ use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::{PodRequest, TimeLimit};
 use crate::supervisor::user_files::UserFiles;
+use crate::sys;
 
 /// What all tasks of one executor share.
 #[derive(Debug)]
@@ -94,11 +95,19 @@ pub(super) struct Prepared {
     pub(super) request: PodRequest,
 }
 
+/// Whether the executor has other tasks: they share its standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    Alone,
+    Others,
+}
+
 /// Reads the task's Compose file and plans its pod, the executor's pod number `ordinal`.
 pub(super) async fn prepare(
     ground: &Ground,
     task: &Task,
     ordinal: u32,
+    company: Company,
 ) -> Result<Box<Prepared>, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
@@ -133,8 +142,10 @@ pub(super) async fn prepare(
         network,
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
-        volumes: VolumesRule::Sandbox(ground.sandbox.path().join(OWN_FOLDER).join("volumes")),
+        volumes: VolumesRule::Sandbox(volumes(ground, ordinal)),
         environment: description.for_containers,
+        variables: Variables(loaded.environment.clone()),
+        host_address: sys::host::address(),
         archives: description
             .archives
             .iter()
@@ -155,10 +166,10 @@ pub(super) async fn prepare(
         }
     };
     tell(&planned.warnings, &sources);
-    let prefix = if planned.plan.containers.len() == 1 {
-        Prefix::None
-    } else {
-        Prefix::Plain
+    let prefix = match (company, planned.plan.containers.len()) {
+        (Company::Others, _) => Prefix::Task(task.id.to_string()),
+        (Company::Alone, 1) => Prefix::None,
+        (Company::Alone, _) => Prefix::Plain,
     };
     let request = PodRequest {
         plan: planned.plan,
@@ -215,6 +226,15 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
     }
     tell(&found, &loaded.sources);
     Ok(loaded)
+}
+
+/// Where the pod's named volumes are. Pods of one executor share its sandbox, but no volume.
+fn volumes(ground: &Ground, ordinal: u32) -> PathBuf {
+    let name = match ordinal {
+        0 => "volumes".to_owned(),
+        ordinal => format!("volumes-{ordinal}"),
+    };
+    ground.sandbox.path().join(OWN_FOLDER).join(name)
 }
 
 /// The namespace that Mesos gave the executor where it did, else one for the pod.

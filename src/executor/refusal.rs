@@ -15,8 +15,6 @@ pub(super) enum Refusal {
         "the executor does not run as root: it can't have containerd run anything below its cgroup. Set the task's user to root"
     )]
     NotRoot,
-    #[error("this executor runs one task for now, and has one")]
-    SecondTask,
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("no task is launched while the operator's configuration is not in order")]

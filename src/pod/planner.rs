@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
-use super::hosts;
 use super::life::LifePlan;
 use super::mounts::Mounts;
 use super::names::ContainerId;
 use super::order::StartOrder;
 use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, Signal, StopPlan};
-use super::verdict;
+use super::{dns, hosts, networks, verdict};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
-    ByteSize, DEFAULT_STOP_GRACE, NetworkMode, Project, Published, PullPolicy, Service,
+    ByteSize, DEFAULT_STOP_GRACE, Network, NetworkMode, Project, Published, PullPolicy, Service,
 };
 use crate::compose::source::Spanned;
 
@@ -45,7 +44,8 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         return Err(vec![Diagnostic::invalid(text)]);
     }
     pod_checks(project, &mut found);
-    let names = hosts::names(project);
+    networks::check(project, &mut found);
+    let names = hosts::names(project, &mut found);
     let mut mounts = Mounts::new(project, context);
     let mut containers = Vec::with_capacity(project.services.len());
     for service in &project.services {
@@ -55,6 +55,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         let container = container(service, context, &names, &mut mounts, &mut found);
         containers.push(ContainerPlan { life, ..container });
     }
+    let shm_size = shm_size(project, &mut found);
     let (errors, warnings): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|diagnostic| diagnostic.severity == Severity::Error);
@@ -77,7 +78,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             cgroup: context.cgroup_base.pod(&context.id),
             network: context.network.clone(),
             hostname: hostname_of(&context.task),
-            shm_size: shm_size(project),
+            shm_size,
             pids_limit: POD_PIDS,
         },
         volumes: mounts.volumes,
@@ -102,28 +103,52 @@ fn pod_checks(project: &Project, found: &mut Vec<Diagnostic>) {
         let text = format!("x-pod.main: there is no active service \"{}\"", main.value);
         found.push(Diagnostic::invalid(text).at(main.span));
     }
+    for network in &project.networks {
+        networks(network, found);
+    }
+}
+
+/// All networks of a file become one; what only the operator can configure is told.
+fn networks(network: &Network, found: &mut Vec<Diagnostic>) {
+    let at = format!("networks.{}", network.key.value);
+    let mut say = |key, span| found.extend(verdict::of("networks.*", key, &at, span));
+    if let Some(external) = &network.external {
+        say("external", external.span);
+    }
+    match network.driver.as_ref().map(|driver| driver.as_str()) {
+        None | Some("bridge" | "") => {}
+        Some("host") => say("driver: host", network.key.span),
+        Some(_) => say("driver: not bridge", network.key.span),
+    }
+    if let Some(internal) = network.internal.as_ref().filter(|internal| internal.value) {
+        say("internal", internal.span);
+    }
+    if let Some(ipam) = network.ipam {
+        say("ipam", ipam);
+    }
 }
 
 /// Values of supported keys that are not supported yet themselves.
 fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagnostic>) {
     let name = &service.name.value;
-    let mut not_yet = |what: String, span| {
-        found.push(
-            Diagnostic::unsupported(format!("services.{name}.{what} is not supported yet"))
-                .at(span),
-        );
-    };
     if service.image.is_none() {
         // The loader wants an image, a build or a provider.
         let span = service
             .build
             .or(service.provider)
             .unwrap_or(service.name.span);
-        not_yet(
-            "build without an image (nothing is built on an agent)".into(),
+        found.extend(verdict::of_service(
+            service,
+            "build: without an image",
             span,
-        );
+        ));
     }
+    let mut not_yet = |what: String, span| {
+        found.push(
+            Diagnostic::unsupported(format!("services.{name}.{what} is not supported yet"))
+                .at(span),
+        );
+    };
     if service.replicas.value != 1 {
         not_yet(
             "scale: more or less than one container".into(),
@@ -250,8 +275,10 @@ fn container(
             user: service.user.clone(),
             tty: service.tty.as_ref().is_some_and(|tty| tty.value),
         },
-        hosts: hosts::entries(service, names, &hostname, found),
+        hosts: hosts::entries(service, names, &hostname, context.host_address, found),
         hostname,
+        domainname: service.domainname.as_ref().map(|name| name.value.clone()),
+        dns: dns::plan(service, found),
         mounts: mounts.of(service, found),
         read_only: service
             .read_only
@@ -318,14 +345,28 @@ fn stop_grace(order: &StartOrder, containers: &[ContainerPlan]) -> Duration {
 }
 
 /// One shm for all: as large as the largest that any service asks for.
-fn shm_size(project: &Project) -> ByteSize {
-    let asked = project
+fn shm_size(project: &Project, found: &mut Vec<Diagnostic>) -> ByteSize {
+    let asked: Vec<_> = project
         .services
         .iter()
         .filter_map(|service| service.shm_size.as_ref())
-        .map(|size| size.value)
-        .max();
-    asked.filter(|size| size.0 > 0).unwrap_or(DEFAULT_SHM_SIZE)
+        .filter(|size| size.value.0 > 0)
+        .collect();
+    let Some(largest) = asked.iter().max_by_key(|size| size.value) else {
+        return DEFAULT_SHM_SIZE;
+    };
+    if let Some(other) = asked.iter().find(|size| size.value != largest.value) {
+        let text = format!(
+            "shm_size: a pod has one /dev/shm; all services get the largest, {}",
+            largest.value
+        );
+        found.push(
+            Diagnostic::warning(text)
+                .at(other.span)
+                .label(largest.span, "the largest"),
+        );
+    }
+    largest.value
 }
 
 /// A host name that shows the task: what no host name may hold is made a hyphen.

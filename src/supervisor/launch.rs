@@ -7,7 +7,9 @@
 use std::str::FromStr;
 
 use futures_util::future::{join_all, try_join_all};
+use tracing::debug;
 
+use super::configs;
 use super::container::{self, NewContainer, Root, Running};
 use super::course::Course;
 use super::extra_processes::ExtraProcesses;
@@ -18,6 +20,7 @@ use super::launch_error::{LaunchError, create_error};
 use super::pod::PodRun;
 use super::report::ServiceState;
 use super::sandbox::{self, RunDir};
+use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
 use crate::journal::Step;
 use crate::oci::{self, ContainerFiles, ContainerInput, PauseRef, Spec};
@@ -43,22 +46,33 @@ impl PodRun {
             .expect("a container's id is an identifier");
         self.journal.intent(&Step::Lease)?;
         let host = std::sync::Arc::clone(&self.host);
-        host.client
-            .leases()
-            .create(&lease, labels.clone())
-            .await
-            .map_err(LaunchError::Lease)?;
-        let leased = host.client.with_lease(&lease);
-
         self.progress(images::described(&self.plan)).await;
-        let images = tokio::select! {
-            images = images::of_pod(&host.client, &lease, &host.snapshotter, &self.plan, &self.user_files) => images?,
-            order = self.orders.ordered() => return Err(LaunchError::Stopped(order.reason)),
+        let cgroups = host.cgroups.clone();
+        // The kernel makes the first move of a process into a cgroup wait: this one, which waits
+        // beside the calls to containerd, and not the runtime's.
+        let warm = blocking(move || cgroups.warm_up());
+        let images = async {
+            host.client
+                .leases()
+                .create(&lease, labels.clone())
+                .await
+                .map_err(LaunchError::Lease)?;
+            tokio::select! {
+                images = images::of_pod(&host.client, &lease, &host.snapshotter, &self.plan, &self.user_files) => images,
+                order = self.orders.ordered() => Err(LaunchError::Stopped(order.reason)),
+            }
         };
+        let (warm, images) = tokio::join!(warm, images);
+        if let Err(error) = warm {
+            debug!(%error, "cgroups can't be warmed up");
+        }
+        let images = images?;
+        let leased = host.client.with_lease(&lease);
         self.go_on()?;
 
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
         sandbox::pin(&self.plan, &self.user_files, &self.journal)?;
+        configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
         self.go_on()?;
 
         let probe = |(container, image): (&ContainerPlan, &PodImage)| {

@@ -263,7 +263,7 @@ impl PodRun {
             .map(|container| container.service.value.as_str())
             .collect();
         let main = main.and_then(|main| names.iter().position(|name| *name == main));
-        let logs = Logs::start(&names, prefix);
+        let logs = Logs::start(&names, &prefix);
         let journal = host.record(&plan, owner);
         match (logs, journal) {
             (Ok(logs), Ok(journal)) => Ok(Self {

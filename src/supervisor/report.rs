@@ -77,6 +77,8 @@ pub enum EndCause {
 pub enum StopReason {
     /// Mesos' KILL.
     Kill,
+    /// Another task of its group failed or was killed.
+    Group,
     /// Mesos' SHUTDOWN.
     Shutdown,
     /// The agent is gone for good.

@@ -2,6 +2,9 @@
 //! what could not be taken away is told, and the record stays for `cleanup`.
 
 use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -94,7 +97,13 @@ impl PodRun {
                 None => Ok(()),
             }
         });
-        failures.note("the pod's cgroups", removed.await);
+        let removed = removed.await;
+        if removed.is_ok() {
+            // The shim has ended, so nobody listens: those of containerd 2 leave their socket.
+            let socket = host.client.shim_socket(plan.sandbox.id.as_str());
+            failures.note("the shim's socket", remove_file(&socket));
+        }
+        failures.note("the pod's cgroups", removed);
 
         if failures.0 > 0 {
             return false;
@@ -147,6 +156,13 @@ impl PodRun {
             }
             Err(error) => failures.note::<(), _>("the pod's lease", Err(error)),
         }
+    }
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
     }
 }
 

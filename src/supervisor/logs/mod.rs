@@ -26,11 +26,13 @@ use tail::Tail;
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// How a service's lines are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prefix {
     None,
     /// `web | `, padded to the longest name.
     Plain,
+    /// `task/web | `, where pods of several tasks write to one place.
+    Task(String),
     /// The same, each service in a colour of its own.
     Coloured,
 }
@@ -47,7 +49,7 @@ pub struct Logs {
 
 impl Logs {
     /// For these services, in their order, to this process' own standard output and error.
-    pub fn start(services: &[&str], prefix: Prefix) -> io::Result<Self> {
+    pub fn start(services: &[&str], prefix: &Prefix) -> io::Result<Self> {
         let width = services
             .iter()
             .map(|name| name.chars().count())
@@ -128,12 +130,13 @@ impl Logs {
     }
 }
 
-fn text(prefix: Prefix, n: usize, name: &str, width: usize) -> Bytes {
+fn text(prefix: &Prefix, n: usize, name: &str, width: usize) -> Bytes {
     /// Cyan, yellow, green, magenta, blue and their bright kin.
     const COLOURS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
     match prefix {
         Prefix::None => Bytes::new(),
         Prefix::Plain => format!("{name:width$} | ").into(),
+        Prefix::Task(task) => format!("{task}/{name:width$} | ").into(),
         Prefix::Coloured => format!(
             "\x1b[{}m{name:width$} |\x1b[0m ",
             COLOURS[n % COLOURS.len()]

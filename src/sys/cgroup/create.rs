@@ -9,6 +9,8 @@ use super::{Error, Hierarchies, Hierarchy, Version, below_root};
 /// The controllers that containers are limited and accounted with. The others of version 2
 /// (hugetlb, rdma, misc) stay off: a runtime turns on what it needs.
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+/// How often a base is made again that others take away.
+const TRIES: usize = 100;
 /// Those that a pod can do without.
 const OPTIONAL: [&str; 2] = ["cpuset", "io"];
 
@@ -29,8 +31,16 @@ impl Hierarchies {
     /// Makes a cgroup, and those it is in, in every hierarchy.
     pub fn create(&self, path: &str) -> Result<(), Error> {
         let below = below_root(path)?;
-        self.iter()
-            .try_for_each(|hierarchy| create_in(hierarchy, below))
+        self.iter().try_for_each(|hierarchy| {
+            let mut tries = 1;
+            loop {
+                match create_in(hierarchy, below) {
+                    // Another pod has ended, and with it the base, which was empty for a moment.
+                    Err(error) if error.is_not_found() && tries < TRIES => tries += 1,
+                    result => return result,
+                }
+            }
+        })
     }
 
     /// How many processes may be in a cgroup. Does nothing without the pids controller.

@@ -55,6 +55,10 @@ pub enum Error {
 }
 
 impl Error {
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::File(error) if error.source.kind() == io::ErrorKind::NotFound)
+    }
+
     fn file(attempt: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File(PathError::new(attempt, path.into(), source))
     }

@@ -1,0 +1,518 @@
+//! Which tasks there are, how far each is, and what follows from what happens to one.
+//!
+//! Nothing is done here: each event gives the [`Action`]s that follow from it. Tasks that were
+//! launched one by one have nothing to do with each other. Those of a `LAUNCH_GROUP` are launched
+//! when all of them can be, and end as one: when one fails or is killed, the others are killed;
+//! one that finishes just ends. So does Mesos' own executor of groups.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::super::outcome;
+use super::super::refusal::Refusal;
+use crate::mesos::{StatusUpdate, TaskId, TaskState};
+use crate::supervisor::report::{EndCause, PodEnd, PodReport, StopReason};
+
+/// A task's number among all that the executor ever had, from 0: its pod's ordinal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ordinal(u32);
+
+impl Ordinal {
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// What is to be done now.
+#[derive(Debug)]
+pub(super) enum Action {
+    Tell(Box<StatusUpdate>),
+    /// Launch the pod that has been prepared.
+    Launch(Ordinal),
+    /// Forget the preparation, or what came of it.
+    Abandon(Ordinal),
+    /// Stop the pod, within so long if that is given.
+    Stop(Ordinal, StopReason, Option<Duration>),
+}
+
+/// The tasks that are not over yet.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    tasks: BTreeMap<Ordinal, Entry>,
+    /// How many there have been.
+    count: u32,
+    tells_killing: bool,
+    /// Set once no task is to live any more.
+    closed: Option<StopReason>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: TaskId,
+    /// The first of those it came with.
+    group: Ordinal,
+    /// What the task's own kill policy says.
+    kill_grace: Option<Duration>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Preparing,
+    /// Waits for the rest of its group.
+    Ready,
+    /// Its pod has been started.
+    Launched,
+    Stopping,
+}
+
+impl Roster {
+    /// Whether the framework wants to hear of `TASK_KILLING`.
+    pub(super) fn tell_killing(&mut self, wanted: bool) {
+        self.tells_killing = wanted;
+    }
+
+    /// Takes in tasks that came together, each with the grace of its kill policy. Those to be
+    /// prepared get a number; none stands for one that is here already, or comes too late.
+    pub(super) fn admit(
+        &mut self,
+        tasks: Vec<(TaskId, Option<Duration>)>,
+    ) -> (Vec<Option<Ordinal>>, Vec<Action>) {
+        let group = Ordinal(self.count);
+        let mut actions = Vec::new();
+        let mut ordinals = Vec::new();
+        for (id, kill_grace) in tasks {
+            if self.find(&id).is_some() {
+                warn!(task = %id, "the task is here already: launched once more by mistake");
+                ordinals.push(None);
+                continue;
+            }
+            let ordinal = Ordinal(self.count);
+            self.count += 1;
+            if let Some(reason) = self.closed {
+                actions.push(tell(outcome::ended(&id, &stopped(reason))));
+                ordinals.push(None);
+                continue;
+            }
+            let mut starting = StatusUpdate::new(id.clone(), TaskState::Starting);
+            starting.message = Some("the pod is being prepared".to_owned());
+            actions.push(tell(starting));
+            let entry = Entry {
+                id,
+                group,
+                kill_grace,
+                phase: Phase::Preparing,
+            };
+            self.tasks.insert(ordinal, entry);
+            ordinals.push(Some(ordinal));
+        }
+        (ordinals, actions)
+    }
+
+    /// A task is prepared; with the last of a group, all of it is launched.
+    pub(super) fn ready(&mut self, ordinal: Ordinal) -> Vec<Action> {
+        let Some(entry) = self.tasks.get_mut(&ordinal) else {
+            return Vec::new();
+        };
+        entry.phase = Phase::Ready;
+        let group = entry.group;
+        let members = self.group(group);
+        if members
+            .iter()
+            .any(|member| self.tasks[member].phase != Phase::Ready)
+        {
+            return Vec::new();
+        }
+        for member in &members {
+            if let Some(entry) = self.tasks.get_mut(member) {
+                entry.phase = Phase::Launched;
+            }
+        }
+        members.into_iter().map(Action::Launch).collect()
+    }
+
+    /// A task can't be launched, and so none of its group is.
+    pub(super) fn refused(&mut self, ordinal: Ordinal, refusal: &Refusal) -> Vec<Action> {
+        let Some(refused) = self.tasks.remove(&ordinal) else {
+            return Vec::new();
+        };
+        let update = outcome::refused(refused.id.clone(), refusal);
+        let mut actions = vec![tell(update)];
+        for member in self.group(refused.group) {
+            if let Some(other) = self.tasks.remove(&member) {
+                let update = outcome::refused_with(other.id, &refused.id, refusal);
+                actions.extend([Action::Abandon(member), tell(update)]);
+            }
+        }
+        actions
+    }
+
+    /// A task can't be launched, for what holds for every task.
+    pub(super) fn refused_alone(&mut self, ordinal: Ordinal, refusal: &Refusal) -> Vec<Action> {
+        let refused = self.tasks.remove(&ordinal);
+        let refused = refused.map(|entry| tell(outcome::refused(entry.id, refusal)));
+        refused.into_iter().collect()
+    }
+
+    /// A pod goes on, and has something to tell of itself. Of one that is being stopped nobody
+    /// wants to know any more.
+    pub(super) fn goes_on(&mut self, ordinal: Ordinal, report: PodReport) -> Vec<Action> {
+        match self.tasks.get(&ordinal) {
+            Some(entry) if entry.phase == Phase::Launched => {
+                let update = outcome::on_the_way(&entry.id, report);
+                update.map(tell).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A pod's last process has ended.
+    pub(super) fn ended(&mut self, ordinal: Ordinal, end: &PodEnd) -> Vec<Action> {
+        let Some(entry) = self.tasks.remove(&ordinal) else {
+            return Vec::new();
+        };
+        let mut actions = vec![tell(outcome::ended(&entry.id, end))];
+        if !matches!(end.cause, EndCause::Finished) {
+            for member in self.group(entry.group) {
+                info!(task = %self.tasks[&member].id, because = %entry.id, "a group ends as one");
+                actions.extend(self.stop_first(member, StopReason::Group, None));
+            }
+        }
+        actions
+    }
+
+    /// The framework kills a task: its group is killed as one. Each has the grace of its own kill
+    /// policy, the named one another if the KILL says so.
+    pub(super) fn kill(&mut self, task: &TaskId, grace: Option<Duration>) -> Vec<Action> {
+        let Some(named) = self.find(task) else {
+            info!(%task, "a task that is not here, or is over, was killed");
+            return Vec::new();
+        };
+        let mut actions = self.stop(named, StopReason::Kill, grace);
+        // With the named one unlaunched, none of its group is launched: all are over by now.
+        let group = self.tasks.get(&named).map(|entry| entry.group);
+        for member in group.map(|group| self.group(group)).unwrap_or_default() {
+            actions.extend(self.stop_first(member, StopReason::Group, None));
+        }
+        actions
+    }
+
+    /// Stops every task; none is launched from now on.
+    pub(super) fn stop_all(&mut self, reason: StopReason, within: Option<Duration>) -> Vec<Action> {
+        self.closed.get_or_insert(reason);
+        let all: Vec<Ordinal> = self.tasks.keys().copied().collect();
+        all.into_iter()
+            .flat_map(|ordinal| self.stop(ordinal, reason, within))
+            .collect()
+    }
+
+    /// Stops a task unless it is being stopped.
+    fn stop_first(
+        &mut self,
+        ordinal: Ordinal,
+        reason: StopReason,
+        within: Option<Duration>,
+    ) -> Vec<Action> {
+        match self.tasks.get(&ordinal) {
+            Some(entry) if entry.phase != Phase::Stopping => self.stop(ordinal, reason, within),
+            _ => Vec::new(),
+        }
+    }
+
+    fn stop(
+        &mut self,
+        ordinal: Ordinal,
+        reason: StopReason,
+        within: Option<Duration>,
+    ) -> Vec<Action> {
+        let Some(entry) = self.tasks.get_mut(&ordinal) else {
+            return Vec::new();
+        };
+        let within = within.or(entry.kill_grace);
+        let was = std::mem::replace(&mut entry.phase, Phase::Stopping);
+        let mut actions = Vec::new();
+        if self.tells_killing && was != Phase::Stopping {
+            actions.push(tell(StatusUpdate::new(
+                entry.id.clone(),
+                TaskState::Killing,
+            )));
+        }
+        if matches!(was, Phase::Launched | Phase::Stopping) {
+            actions.push(Action::Stop(ordinal, reason, within));
+            return actions;
+        }
+        let (id, group) = (entry.id.clone(), entry.group);
+        self.tasks.remove(&ordinal);
+        actions.push(Action::Abandon(ordinal));
+        actions.push(tell(outcome::ended(&id, &stopped(reason))));
+        for member in self.group(group) {
+            let reason = if reason == StopReason::Kill {
+                StopReason::Group
+            } else {
+                reason
+            };
+            actions.extend(self.stop(member, reason, None));
+        }
+        actions
+    }
+
+    /// No task is here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// There has been a task.
+    pub(super) fn was_used(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Whether the executor never had another task.
+    pub(super) fn is_only(&self, ordinal: Ordinal) -> bool {
+        ordinal == Ordinal(0) && self.count == 1
+    }
+
+    fn find(&self, task: &TaskId) -> Option<Ordinal> {
+        let mut tasks = self.tasks.iter();
+        tasks
+            .find(|(_, entry)| entry.id == *task)
+            .map(|(ordinal, _)| *ordinal)
+    }
+
+    fn group(&self, group: Ordinal) -> Vec<Ordinal> {
+        let of_it = self.tasks.iter().filter(|(_, entry)| entry.group == group);
+        of_it.map(|(ordinal, _)| *ordinal).collect()
+    }
+}
+
+fn tell(update: StatusUpdate) -> Action {
+    Action::Tell(Box::new(update))
+}
+
+/// The end of a pod that was never launched.
+fn stopped(reason: StopReason) -> PodEnd {
+    PodEnd {
+        cause: EndCause::Stopped(reason),
+        services: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUNNING: PodReport = PodReport::Running { healthy: None };
+
+    /// What follows, a line each: `a Starting`, `launch 0`.
+    fn lines(actions: &[Action]) -> String {
+        let line = |action: &Action| match action {
+            Action::Tell(update) => {
+                let reason = update
+                    .reason
+                    .map(|it| format!(" {it:?}"))
+                    .unwrap_or_default();
+                format!("{} {:?}{reason}", update.task, update.state)
+            }
+            Action::Launch(ordinal) => format!("launch {}", ordinal.0),
+            Action::Abandon(ordinal) => format!("abandon {}", ordinal.0),
+            Action::Stop(ordinal, reason, within) => {
+                let within = within
+                    .map(|it| format!(" within {it:?}"))
+                    .unwrap_or_default();
+                format!("stop {}: {reason:?}{within}", ordinal.0)
+            }
+        };
+        actions.iter().map(line).collect::<Vec<_>>().join(", ")
+    }
+
+    fn admit(roster: &mut Roster, ids: &[&str]) -> Vec<Ordinal> {
+        let tasks = ids.iter().map(|id| (TaskId::from(*id), None)).collect();
+        roster.admit(tasks).0.into_iter().flatten().collect()
+    }
+
+    /// A group of tasks whose pods run.
+    fn launched(roster: &mut Roster, ids: &[&str]) -> Vec<Ordinal> {
+        let group = admit(roster, ids);
+        for ordinal in &group {
+            roster.ready(*ordinal);
+        }
+        group
+    }
+
+    fn end(cause: EndCause) -> PodEnd {
+        PodEnd {
+            cause,
+            services: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_task_is_launched_as_soon_as_it_is_prepared() {
+        let mut roster = Roster::default();
+        let (_, told) = roster.admit(vec![("a".into(), None)]);
+        assert_eq!(lines(&told), "a Starting");
+        assert_eq!(lines(&roster.ready(Ordinal(0))), "launch 0");
+        assert_eq!(lines(&roster.goes_on(Ordinal(0), RUNNING)), "a Running");
+        let told = roster.ended(Ordinal(0), &end(EndCause::Finished));
+        assert_eq!(lines(&told), "a Finished");
+        assert!(roster.is_empty() && roster.was_used());
+    }
+
+    #[test]
+    fn tasks_that_came_one_by_one_do_not_touch_each_other() {
+        let mut roster = Roster::default();
+        let [a, b, c] = ["a", "b", "c"].map(|id| launched(&mut roster, &[id])[0]);
+        let told = roster.ended(a, &end(EndCause::SandboxDied));
+        assert_eq!(lines(&told), "a Failed");
+        let told = roster.kill(&"b".into(), None);
+        assert_eq!(lines(&told), "stop 1: Kill");
+        assert_eq!(lines(&roster.goes_on(c, RUNNING)), "c Running");
+        let told = roster.ended(b, &end(EndCause::Stopped(StopReason::Kill)));
+        assert_eq!(lines(&told), "b Killed");
+        assert!(!roster.is_empty());
+    }
+
+    #[test]
+    fn a_group_waits_for_its_last() {
+        let mut roster = Roster::default();
+        let group = admit(&mut roster, &["a", "b", "c"]);
+        assert_eq!(lines(&roster.ready(group[2])), "");
+        assert_eq!(lines(&roster.ready(group[0])), "");
+        assert_eq!(
+            lines(&roster.ready(group[1])),
+            "launch 0, launch 1, launch 2"
+        );
+    }
+
+    #[test]
+    fn none_of_a_group_is_launched_when_one_can_not_be() {
+        let mut roster = Roster::default();
+        let group = admit(&mut roster, &["a", "b", "c"]);
+        let bystander = admit(&mut roster, &["d"]);
+        roster.ready(group[0]);
+        let told = roster.refused(group[1], &Refusal::NotRoot);
+        assert_eq!(
+            lines(&told),
+            "b Failed TaskInvalid, abandon 0, a Failed TaskGroupInvalid, \
+             abandon 2, c Failed TaskGroupInvalid"
+        );
+        assert_eq!(lines(&roster.ready(group[2])), "", "it came too late");
+        assert_eq!(lines(&roster.ready(bystander[0])), "launch 3");
+    }
+
+    #[test]
+    fn what_holds_for_every_task_is_told_to_every_task() {
+        let mut roster = Roster::default();
+        let group = admit(&mut roster, &["a", "b"]);
+        let told: Vec<String> = group
+            .iter()
+            .map(|it| lines(&roster.refused_alone(*it, &Refusal::NotRoot)))
+            .collect();
+        assert_eq!(told, ["a Failed TaskInvalid", "b Failed TaskInvalid"]);
+    }
+
+    #[test]
+    fn a_group_ends_as_one_when_one_fails_but_not_when_one_finishes() {
+        let mut roster = Roster::default();
+        let group = launched(&mut roster, &["a", "b", "c"]);
+        let told = roster.ended(group[0], &end(EndCause::Finished));
+        assert_eq!(lines(&told), "a Finished");
+        let told = roster.ended(group[1], &end(EndCause::RuntimeLost));
+        assert_eq!(lines(&told), "b Failed, stop 2: Group");
+        let told = roster.ended(group[2], &end(EndCause::Stopped(StopReason::Group)));
+        assert_eq!(lines(&told), "c Killed");
+        assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn a_group_is_killed_as_one_each_with_its_own_grace() {
+        let mut roster = Roster::default();
+        let second = Duration::from_secs(1);
+        let tasks = vec![("a".into(), None), ("b".into(), Some(2 * second))];
+        roster.admit(tasks);
+        roster.ready(Ordinal(0));
+        roster.ready(Ordinal(1));
+        let told = roster.kill(&"a".into(), Some(second));
+        assert_eq!(
+            lines(&told),
+            "stop 0: Kill within 1s, stop 1: Group within 2s"
+        );
+        let told = roster.ended(Ordinal(0), &end(EndCause::Stopped(StopReason::Kill)));
+        assert_eq!(lines(&told), "a Killed", "the other is being stopped");
+        let told = roster.kill(&"b".into(), Some(second));
+        assert_eq!(
+            lines(&told),
+            "stop 1: Kill within 1s",
+            "a later KILL may shorten"
+        );
+    }
+
+    #[test]
+    fn a_kill_before_the_launch_ends_the_group_at_once() {
+        let mut roster = Roster::default();
+        let group = admit(&mut roster, &["a", "b"]);
+        roster.ready(group[0]);
+        let told = roster.kill(&"b".into(), None);
+        assert_eq!(lines(&told), "abandon 1, b Killed, abandon 0, a Killed");
+        assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn killing_is_told_once_and_only_to_who_wants_to_hear_it() {
+        let mut roster = Roster::default();
+        roster.tell_killing(true);
+        launched(&mut roster, &["a"]);
+        let told = roster.kill(&"a".into(), None);
+        assert_eq!(lines(&told), "a Killing, stop 0: Kill");
+        assert_eq!(lines(&roster.kill(&"a".into(), None)), "stop 0: Kill");
+        assert_eq!(
+            lines(&roster.goes_on(Ordinal(0), RUNNING)),
+            "",
+            "it is too late for that"
+        );
+    }
+
+    #[test]
+    fn who_is_not_here_is_not_killed_and_who_is_is_not_launched_again() {
+        let mut roster = Roster::default();
+        assert_eq!(lines(&roster.kill(&"a".into(), None)), "");
+        assert!(!roster.was_used());
+        launched(&mut roster, &["a"]);
+        let (ordinals, told) = roster.admit(vec![("a".into(), None)]);
+        assert_eq!((ordinals, lines(&told)), (vec![None], String::new()));
+        roster.ended(Ordinal(0), &end(EndCause::Finished));
+        assert_eq!(
+            admit(&mut roster, &["a"]),
+            [Ordinal(1)],
+            "a new pod by then"
+        );
+    }
+
+    #[test]
+    fn after_a_shutdown_nothing_is_launched() {
+        let mut roster = Roster::default();
+        launched(&mut roster, &["a"]);
+        admit(&mut roster, &["b"]);
+        let second = Some(Duration::from_secs(1));
+        let told = roster.stop_all(StopReason::Shutdown, second);
+        assert_eq!(
+            lines(&told),
+            "stop 0: Shutdown within 1s, abandon 1, b Killed"
+        );
+        let (ordinals, told) = roster.admit(vec![("c".into(), None)]);
+        assert_eq!(
+            (ordinals, lines(&told)),
+            (vec![None], "c Killed".to_owned())
+        );
+    }
+
+    #[test]
+    fn only_the_first_task_has_ever_been_alone() {
+        let mut roster = Roster::default();
+        admit(&mut roster, &["a"]);
+        assert!(roster.is_only(Ordinal(0)));
+        admit(&mut roster, &["b"]);
+        assert!(!roster.is_only(Ordinal(0)) && !roster.is_only(Ordinal(1)));
+    }
+}
