@@ -118,7 +118,7 @@ fn a_young_service_may_fail_its_probes(lab: &Lab) {
 
 /// Left on, the check would keep the task from running.
 fn a_check_can_be_turned_off(lab: &Lab) {
-    let services = r#"
+    let services = "
   web:
     image: app:1
     depends_on: {db: {condition: service_healthy}}
@@ -127,7 +127,7 @@ fn a_check_can_be_turned_off(lab: &Lab) {
     image: app:1
     command: [echo, started]
     healthcheck: {disable: true}
-"#;
+";
     let mut run = Up::app(lab, services).start();
     assert!(!run.until_end().success());
     assert!(run.stderr().contains("no health check"), "{}", run.stderr());

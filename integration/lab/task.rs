@@ -110,7 +110,7 @@ impl<'lab> Task<'lab> {
         self.option("--tasks", tasks)
     }
 
-    /// A LAUNCH_GROUP of so many.
+    /// A `LAUNCH_GROUP` of so many.
     pub(crate) fn group(self, tasks: usize) -> Self {
         self.option("--group", tasks)
     }
