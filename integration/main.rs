@@ -12,6 +12,7 @@
 
 mod agent_restart;
 mod app;
+mod attributes;
 mod cleanup;
 mod client;
 mod executor_crash;
@@ -78,6 +79,7 @@ fn tests() -> Vec<Test> {
         health::tests(),
         restarts::tests(),
         hooks::tests(),
+        attributes::tests(),
         storage::tests(),
         names::tests(),
         several_tasks::tests(),
