@@ -19,7 +19,7 @@ use super::report::ExitStatus;
 use super::teardown::blocking;
 use crate::containerd::{Client, Code, Process, RpcError, Stdio};
 use crate::sys::cgroup::Hierarchies;
-use crate::sys::{fifo, session};
+use crate::sys::{fifo, offspring};
 
 /// How much of its output is kept, as much as Docker keeps of a probe's.
 const OUTPUT_MAX: usize = 4096;
@@ -156,7 +156,7 @@ impl Exec {
 
     async fn kill(&self, pid: u32) {
         let (cgroups, cgroup) = (self.cgroups.clone(), self.cgroup.clone());
-        match blocking(move || session::kill(pid, &cgroups, &cgroup, KILL)).await {
+        match blocking(move || offspring::kill(pid, &cgroups, &cgroup, KILL)).await {
             Ok(true) => {}
             Ok(false) => warn!(
                 container = self.container,

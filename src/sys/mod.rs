@@ -15,6 +15,7 @@ pub mod host;
 pub mod mount;
 pub mod mountns;
 pub mod netns;
+pub mod offspring;
 pub mod process;
 pub mod session;
 pub mod signal;
