@@ -19,6 +19,7 @@ use super::{Capabilities, Capability};
 use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
 use crate::pod::life::LifePlan;
+use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
     CapabilityPlan, ContainerPlan, DnsPlan, LimitsPlan, NamespacesPlan, NetworkPlan, ProcessPlan,
@@ -99,6 +100,7 @@ impl Fixture {
                     grace: Duration::from_secs(10),
                 },
                 life: LifePlan::default(),
+                logging: LoggingPlan::Common,
                 labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),
             },

@@ -6,6 +6,7 @@ mod dns;
 mod hosts;
 pub mod life;
 mod limits;
+pub mod logging;
 mod mounts;
 pub mod names;
 mod networks;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
 use super::life::LifePlan;
+use super::logging::{self, LoggingPlan};
 use super::mounts::Mounts;
 use super::names::ContainerId;
 use super::order::StartOrder;
@@ -97,6 +98,10 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             sysctls: settings.shared(),
         },
         volumes: mounts.volumes,
+        logs: containers
+            .iter()
+            .any(|container| matches!(container.logging, LoggingPlan::Kept { .. }))
+            .then(|| context.logs.folder.clone()),
         containers,
         order,
         archives: archives.chain(context.archives.iter().cloned()).collect(),
@@ -354,6 +359,7 @@ fn container(
                 .map_or(DEFAULT_STOP_GRACE, |grace| grace.value),
         },
         life: LifePlan::default(),
+        logging: logging::plan(service, &context.logs, found),
         labels: service
             .labels
             .iter()

@@ -178,7 +178,9 @@ impl PodRun {
         let exit = Exit { status, oom };
         container.ended(exit);
         let forced = container.forced;
-        info!(service = self.service(i), %status, oom = oom.is_some(), "the service has ended");
+        let service = self.service(i);
+        self.logs.ended(service);
+        info!(service, %status, oom = oom.is_some(), "the service has ended");
         // A service killed from nowhere may only have gone down with its pod.
         if status == ExitStatus::Signal(Signal::KILL) && oom.is_none() && !forced {
             self.settle_pause().await;
