@@ -25,6 +25,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod marathon;
+mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
@@ -33,6 +34,7 @@ mod refusals;
 mod runtimes;
 mod services;
 mod several_tasks;
+mod storage;
 mod sys;
 mod trial;
 mod up;
@@ -68,6 +70,8 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        storage::tests(),
+        names::tests(),
         several_tasks::tests(),
         runtimes::tests(),
         up::tests(),

@@ -10,10 +10,11 @@ use super::project::ProjectFlags;
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::{self, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
-use crate::pod::plan::{ContainerPlan, MountPlan, MountSource, NetworkPlan, PodPlan};
+use crate::pod::plan::{ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan};
 use crate::pod::planner;
+use crate::sys;
 
 /// Below which pods are put without Mesos.
 const CGROUP_BASE: &str = "/compose-executor";
@@ -103,6 +104,8 @@ pub(super) fn plan(
         binds: BindsRule::Anywhere,
         volumes: VolumesRule::Kept(folders.volumes()),
         environment: Vec::new(),
+        variables: Variables(loaded.environment.clone()),
+        host_address: sys::host::address(),
         archives: Vec::new(),
         id,
     };
@@ -178,6 +181,12 @@ fn container(plan: &ContainerPlan) -> Value {
         "image": plan.image.value,
         "cgroup": plan.cgroup.as_str(),
         "hostname": plan.hostname,
+        "domainname": plan.domainname,
+        "dns": {
+            "servers": plan.dns.servers,
+            "search": plan.dns.search,
+            "options": plan.dns.options,
+        },
         "entrypoint": process.entrypoint,
         "command": process.command,
         "working_dir": process.working_dir,
@@ -210,6 +219,18 @@ fn mount(plan: &MountPlan) -> Value {
         }
         MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
         MountSource::Tmpfs { options } => json!({"tmpfs": options}),
+        MountSource::File(file) => json!({
+            "file": file.name,
+            // Where the content is from, and never the content.
+            "from": match &file.origin {
+                FileOrigin::File(path) => json!({"file": path.display().to_string()}),
+                FileOrigin::Environment(name, _) => json!({"environment": name}),
+                FileOrigin::Content(_) => json!("content"),
+            },
+            "uid": file.uid,
+            "gid": file.gid,
+            "mode": format!("{:04o}", file.mode),
+        }),
     };
     json!({"target": plan.target.display().to_string(), "source": source, "read_only": plan.read_only})
 }

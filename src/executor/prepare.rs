@@ -17,7 +17,7 @@ use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
@@ -25,6 +25,7 @@ use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::PodRequest;
 use crate::supervisor::user_files::UserFiles;
+use crate::sys;
 
 /// What all tasks of one executor share.
 #[derive(Debug)]
@@ -143,6 +144,8 @@ pub(super) async fn prepare(
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
         volumes: VolumesRule::Sandbox(volumes(ground, ordinal)),
         environment: description.for_containers,
+        variables: Variables(loaded.environment.clone()),
+        host_address: sys::host::address(),
         archives: description
             .archives
             .iter()

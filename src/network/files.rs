@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::resolv_conf::{Dns, Reach, ResolvConf};
-use crate::pod::plan::NetworkPlan;
+use super::resolv_conf::{Reach, ResolvConf};
+use crate::pod::plan::{DnsPlan, NetworkPlan};
 
 /// What Docker's containers have before anything of their own.
 const STANDARD: [(&str, &str); 6] = [
@@ -31,9 +31,8 @@ pub fn hostname(name: &str) -> String {
 }
 
 /// The text of a resolver's file for a container in such a network.
-pub fn resolv_conf(host: &ResolvConf, network: &NetworkPlan) -> String {
-    let conf = host.for_container(&Dns::default(), Reach::of(network));
-    conf.to_string()
+pub fn resolv_conf(host: &ResolvConf, dns: &DnsPlan, network: &NetworkPlan) -> String {
+    host.for_container(dns, Reach::of(network)).to_string()
 }
 
 #[cfg(test)]

@@ -5,4 +5,4 @@ mod pod_network;
 mod resolv_conf;
 
 pub use pod_network::{NetworkError, PodNetwork};
-pub use resolv_conf::{Dns, Reach, ResolvConf, host_resolv_conf};
+pub use resolv_conf::{Reach, ResolvConf, host_resolv_conf};

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::pod::plan::NetworkPlan;
+use crate::pod::plan::{DnsPlan, NetworkPlan};
 
 /// What a container gets when the host has no server that it could reach; Docker's choice.
 const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
@@ -19,15 +19,6 @@ const RESOLVED_SERVERS: &str = "/run/systemd/resolve/resolv.conf";
 pub struct ResolvConf {
     /// Addresses; one of IPv6 may have a zone (`fe80::1%eth0`).
     pub nameservers: Vec<String>,
-    pub search: Vec<String>,
-    pub options: Vec<String>,
-}
-
-/// What a Compose file says in place of the host's settings; what is empty says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dns {
-    pub servers: Vec<String>,
-    /// A single `.` stands for no search domain at all.
     pub search: Vec<String>,
     pub options: Vec<String>,
 }
@@ -88,7 +79,7 @@ impl ResolvConf {
     /// What a container gets: the file's word where it has one, else the host's, less the servers
     /// that can't be reached from where it is.
     #[must_use]
-    pub fn for_container(&self, dns: &Dns, reach: Reach) -> Self {
+    pub fn for_container(&self, dns: &DnsPlan, reach: Reach) -> Self {
         let either = |given: &[String], host: &[String]| {
             let chosen = if given.is_empty() { host } else { given };
             chosen.to_vec()
@@ -161,27 +152,27 @@ mod tests {
 
     #[test]
     fn the_hosts_loopback_is_not_the_containers() {
-        let own = ResolvConf::parse(HOST).for_container(&Dns::default(), Reach::OwnLoopback);
+        let own = ResolvConf::parse(HOST).for_container(&DnsPlan::default(), Reach::OwnLoopback);
         insta::assert_snapshot!(own, @"
         nameserver 10.0.0.2
         nameserver fe80::1%eth0
         search b.example
         options ndots:2 edns0
         ");
-        let host = ResolvConf::parse(HOST).for_container(&Dns::default(), Reach::HostLoopback);
+        let host = ResolvConf::parse(HOST).for_container(&DnsPlan::default(), Reach::HostLoopback);
         assert_eq!(host.nameservers.len(), 4);
     }
 
     #[test]
     fn without_a_server_there_is_a_fallback() {
         let conf = ResolvConf::parse("nameserver 127.0.0.1\n");
-        let own = conf.for_container(&Dns::default(), Reach::OwnLoopback);
+        let own = conf.for_container(&DnsPlan::default(), Reach::OwnLoopback);
         assert_eq!(own.nameservers, FALLBACK);
     }
 
     #[test]
     fn the_compose_file_has_the_last_word_on_each() {
-        let dns = Dns {
+        let dns = DnsPlan {
             servers: words(&["127.0.0.1"]),
             search: words(&["."]),
             options: vec![],

@@ -17,7 +17,7 @@ use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
-    ContainerPlan, LimitsPlan, NetworkPlan, ProcessPlan, SandboxPlan, StopPlan,
+    ContainerPlan, DnsPlan, LimitsPlan, NetworkPlan, ProcessPlan, SandboxPlan, StopPlan,
 };
 
 /// Where the fixture's service stands in its file.
@@ -63,6 +63,8 @@ impl Fixture {
                     tty: false,
                 },
                 hostname: "task".into(),
+                domainname: None,
+                dns: DnsPlan::default(),
                 hosts: Vec::new(),
                 mounts: Vec::new(),
                 read_only: false,

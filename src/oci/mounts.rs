@@ -71,6 +71,7 @@ fn planned(mount: &MountPlan, plan: &ContainerPlan) -> Result<Mount, SpecError> 
         MountSource::Bind { pinned, .. } => Ok(bind(pinned, &target, &options, mount.read_only)),
         MountSource::Volume { path } => Ok(bind(path, &target, &options, mount.read_only)),
         MountSource::Tmpfs { options } => tmpfs(mount, &target, options, plan),
+        MountSource::File(file) => Ok(bind(&file.path, &target, &options, mount.read_only)),
     }
 }
 

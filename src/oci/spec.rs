@@ -42,6 +42,11 @@ pub fn container_spec(
             host,
         )))
         .set_seccomp(Some(base.seccomp.resolve(host.arch, host.kernel, &granted)));
+    if let Some(name) = &plan.domainname {
+        // The specification's own field is younger than runc 1.1.
+        let sysctls = linux.sysctl_mut().get_or_insert_default();
+        sysctls.insert("kernel.domainname".to_owned(), name.clone());
+    }
     if let Some(masked) = linux.masked_paths_mut() {
         masked.extend(host.masked_paths.iter().cloned());
     }

@@ -1,7 +1,10 @@
 //! What a plan needs to know beside the project: whose pod it is, and where it may put what.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::names::{CgroupPath, PodId};
 use super::plan::NetworkPlan;
@@ -22,8 +25,22 @@ pub struct PodContext {
     pub volumes: VolumesRule,
     /// Variables for every container, under those of the file.
     pub environment: Vec<(String, String)>,
+    /// What `environment` of a config or a secret is looked up in.
+    pub variables: Variables,
+    /// The host as its pods reach it: what `host-gateway` stands for. None where it is not known.
+    pub host_address: Option<IpAddr>,
     /// Archives of images that the task names, beside those of the file. Absolute.
     pub archives: Vec<PathBuf>,
+}
+
+/// The variables that the project was loaded with. Their values are not for logs.
+#[derive(Clone, Default)]
+pub struct Variables(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// What `ports` may mean.
@@ -48,6 +65,16 @@ pub enum BindsRule {
     Anywhere,
 }
 
+impl BindsRule {
+    /// Whether a path may be named, by its text: what it stands for is the kernel's to say.
+    pub(super) fn allow(&self, path: &Path) -> bool {
+        match self {
+            Self::Beneath(sandbox) => path.starts_with(sandbox),
+            Self::Anywhere => true,
+        }
+    }
+}
+
 /// Where named volumes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumesRule {
@@ -55,4 +82,27 @@ pub enum VolumesRule {
     Sandbox(PathBuf),
     /// `<root>/volumes`, under the project's name: they are kept.
     Kept(PathBuf),
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// A task's pod in the sandbox of [`crate::compose::testing::FOLDER`].
+    pub(crate) fn context() -> PodContext {
+        PodContext {
+            id: PodId::try_from("0123456789ab").unwrap(),
+            task: "task".to_owned(),
+            cgroup_base: CgroupPath::try_from("/mesos/4f0a").unwrap(),
+            network: NetworkPlan::Host,
+            ports: PortsRule::Reachable,
+            run_dir: "/run/pod".into(),
+            binds: BindsRule::Beneath("/p".into()),
+            volumes: VolumesRule::Sandbox("/p/own/volumes".into()),
+            environment: Vec::new(),
+            variables: Variables::default(),
+            host_address: None,
+            archives: Vec::new(),
+        }
+    }
 }

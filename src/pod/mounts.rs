@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{BindsRule, PodContext, VolumesRule};
+use super::configs::Files;
+use super::context::{PodContext, VolumesRule};
 use super::plan::{MountPlan, MountSource, VolumePlan};
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::model::{Mount, MountKind, Project, Service};
@@ -16,6 +17,7 @@ pub(super) struct Mounts<'a> {
     pub(super) volumes: Vec<VolumePlan>,
     /// How many binds were planned: each is pinned at a path of its own.
     binds: usize,
+    files: Files<'a>,
 }
 
 impl<'a> Mounts<'a> {
@@ -25,6 +27,7 @@ impl<'a> Mounts<'a> {
             context,
             volumes: Vec::new(),
             binds: 0,
+            files: Files::new(project, context),
         }
     }
 
@@ -43,6 +46,8 @@ impl<'a> Mounts<'a> {
                 Err(error) => errors.push(*error),
             }
         }
+        mounts.extend(self.files.of(service, errors));
+        refuse_doubles(service, &mounts, errors);
         mounts.sort_by_key(|mount| mount.target.components().count());
         mounts
     }
@@ -107,9 +112,7 @@ impl<'a> Mounts<'a> {
         source: &Spanned<PathBuf>,
         create: bool,
     ) -> Result<MountSource, Box<Diagnostic>> {
-        if let BindsRule::Beneath(sandbox) = &self.context.binds
-            && !source.starts_with(sandbox)
-        {
+        if !self.context.binds.allow(source) {
             let text = format!(
                 "{at}: \"{}\" is outside the task's sandbox",
                 source.display()
@@ -185,6 +188,26 @@ impl<'a> Mounts<'a> {
             });
         }
         Ok(MountSource::Volume { path })
+    }
+}
+
+/// The loader has merged what it knows to be on one path; the rest are two wishes for one place.
+fn refuse_doubles(service: &Service, mounts: &[MountPlan], errors: &mut Vec<Diagnostic>) {
+    let clean = |mount: &MountPlan| -> PathBuf { mount.target.components().collect() };
+    for (place, mount) in mounts.iter().enumerate() {
+        let other = mounts[..place].iter().find(|it| clean(it) == clean(mount));
+        if let Some(other) = other {
+            let text = format!(
+                "services.{}: two mounts have the target \"{}\"",
+                service.name.value,
+                mount.target.display()
+            );
+            errors.push(
+                Diagnostic::invalid(text)
+                    .at(mount.target.span)
+                    .label(other.target.span, "the other"),
+            );
+        }
     }
 }
 

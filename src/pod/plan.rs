@@ -4,6 +4,7 @@
 //! number) is left for [`crate::oci`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,6 +86,8 @@ pub struct ContainerPlan {
     pub image: Spanned<String>,
     pub process: ProcessPlan,
     pub hostname: String,
+    pub domainname: Option<String>,
+    pub dns: DnsPlan,
     /// Address and names, in the order of the hosts file; the standard entries go before.
     pub hosts: Vec<(IpAddr, Vec<String>)>,
     /// In the order in which they are mounted: a path comes before what lies below it.
@@ -111,6 +114,15 @@ pub struct ProcessPlan {
     pub tty: bool,
 }
 
+/// What a container's resolver is told. What is empty is left to the host's word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsPlan {
+    pub servers: Vec<String>,
+    /// A single `.` stands for no search domain at all.
+    pub search: Vec<String>,
+    pub options: Vec<String>,
+}
+
 /// One mount of a container, beside those that every container has.
 #[derive(Clone, Debug)]
 pub struct MountPlan {
@@ -134,6 +146,46 @@ pub enum MountSource {
     Volume { path: PathBuf },
     /// Options as tmpfs(5) and mount(8) have them; `size=` among them.
     Tmpfs { options: Vec<String> },
+    /// A config or a secret.
+    File(FilePlan),
+}
+
+/// The folder in the pod's own that holds configs and secrets: it is in memory.
+pub const SECRETS_FOLDER: &str = "secrets";
+
+/// A config or a secret as one container gets it: a file in memory, which no disk ever sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePlan {
+    /// What it is in the file: `secrets.token`.
+    pub name: String,
+    pub origin: FileOrigin,
+    pub uid: u32,
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Where it is written, in a folder of the pod's that is in memory.
+    pub path: PathBuf,
+}
+
+/// Where the content of a config or a secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileOrigin {
+    /// A file of the user's, read at the launch.
+    File(PathBuf),
+    /// A variable, whose value this is.
+    Environment(String, FileContent),
+    /// The Compose file itself.
+    Content(FileContent),
+}
+
+/// A content that is shown by its length alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileContent(pub String);
+
+impl fmt::Debug for FileContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
 }
 
 /// A named volume: a folder, made where it is missing.

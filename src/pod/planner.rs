@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
-use super::hosts;
 use super::mounts::Mounts;
 use super::names::ContainerId;
 use super::order::StartOrder;
 use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, Signal, StopPlan};
-use super::verdict;
+use super::{dns, hosts, networks, verdict};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
     ByteSize, Condition, DEFAULT_STOP_GRACE, Network, NetworkMode, Project, Published, PullPolicy,
@@ -45,7 +44,8 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         return Err(vec![Diagnostic::invalid(text)]);
     }
     pod_checks(project, &mut found);
-    let names = hosts::names(project);
+    networks::check(project, &mut found);
+    let names = hosts::names(project, &mut found);
     let mut mounts = Mounts::new(project, context);
     let mut containers = Vec::with_capacity(project.services.len());
     for service in &project.services {
@@ -53,6 +53,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         service_checks(service, context, &mut found);
         containers.push(container(service, context, &names, &mut mounts, &mut found));
     }
+    let shm_size = shm_size(project, &mut found);
     let (errors, warnings): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|diagnostic| diagnostic.severity == Severity::Error);
@@ -75,7 +76,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             cgroup: context.cgroup_base.pod(&context.id),
             network: context.network.clone(),
             hostname: hostname_of(&context.task),
-            shm_size: shm_size(project),
+            shm_size,
             pids_limit: POD_PIDS,
         },
         volumes: mounts.volumes,
@@ -297,8 +298,10 @@ fn container(
             user: service.user.clone(),
             tty: service.tty.as_ref().is_some_and(|tty| tty.value),
         },
-        hosts: hosts::entries(service, names, &hostname, found),
+        hosts: hosts::entries(service, names, &hostname, context.host_address, found),
         hostname,
+        domainname: service.domainname.as_ref().map(|name| name.value.clone()),
+        dns: dns::plan(service, found),
         mounts: mounts.of(service, found),
         read_only: service
             .read_only
@@ -376,14 +379,28 @@ fn stop_grace(order: &StartOrder, containers: &[ContainerPlan]) -> Duration {
 }
 
 /// One shm for all: as large as the largest that any service asks for.
-fn shm_size(project: &Project) -> ByteSize {
-    let asked = project
+fn shm_size(project: &Project, found: &mut Vec<Diagnostic>) -> ByteSize {
+    let asked: Vec<_> = project
         .services
         .iter()
         .filter_map(|service| service.shm_size.as_ref())
-        .map(|size| size.value)
-        .max();
-    asked.filter(|size| size.0 > 0).unwrap_or(DEFAULT_SHM_SIZE)
+        .filter(|size| size.value.0 > 0)
+        .collect();
+    let Some(largest) = asked.iter().max_by_key(|size| size.value) else {
+        return DEFAULT_SHM_SIZE;
+    };
+    if let Some(other) = asked.iter().find(|size| size.value != largest.value) {
+        let text = format!(
+            "shm_size: a pod has one /dev/shm; all services get the largest, {}",
+            largest.value
+        );
+        found.push(
+            Diagnostic::warning(text)
+                .at(other.span)
+                .label(largest.span, "the largest"),
+        );
+    }
+    largest.value
 }
 
 /// A host name that shows the task: what no host name may hold is made a hyphen.

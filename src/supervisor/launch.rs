@@ -9,6 +9,7 @@ use std::str::FromStr;
 use futures_util::future::{join_all, try_join_all};
 use tracing::debug;
 
+use super::configs;
 use super::container::{self, NewContainer, Root, Running};
 use super::image_root;
 use super::images::{self, PodImage};
@@ -59,6 +60,7 @@ impl PodRun {
 
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
         sandbox::pin(&self.plan, &self.user_files, &self.journal)?;
+        configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
         self.go_on()?;
 
         // The documents are ready by the time that pause is, but for its pid.

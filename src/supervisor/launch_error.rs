@@ -60,6 +60,23 @@ pub enum LaunchError {
         span: Span,
         source: beneath::Error,
     },
+    #[error("service \"{service}\": {file} can't be read")]
+    File {
+        service: String,
+        /// `secrets.token`.
+        file: String,
+        span: Span,
+        source: beneath::Error,
+    },
+    #[error(
+        "service \"{service}\": {file}: configs and secrets of a pod hold {limit} bytes together at most"
+    )]
+    FilesTooLarge {
+        service: String,
+        file: String,
+        span: Span,
+        limit: u64,
+    },
     #[error("the folder of volume \"{name}\" can't be made")]
     Volume {
         name: String,
@@ -99,7 +116,11 @@ impl LaunchError {
             | Self::Image { .. }
             | Self::Images { .. }
             | Self::OpenArchive { .. } => "CE-IMAGE",
-            Self::Bind { .. } | Self::Spec(_) | Self::Accounts { .. } => "CE-SPEC",
+            Self::Bind { .. }
+            | Self::File { .. }
+            | Self::FilesTooLarge { .. }
+            | Self::Spec(_)
+            | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
             _ => "CE-LAUNCH",
         }
@@ -111,6 +132,8 @@ impl LaunchError {
             Self::ImageName { service, .. }
             | Self::Image { service, .. }
             | Self::Bind { service, .. }
+            | Self::File { service, .. }
+            | Self::FilesTooLarge { service, .. }
             | Self::Accounts { service, .. }
             | Self::ImageRoot { service, .. }
             | Self::Root { service, .. }
@@ -128,6 +151,8 @@ impl LaunchError {
             Self::ImageName { .. }
             | Self::OpenArchive { .. }
             | Self::Bind { .. }
+            | Self::File { .. }
+            | Self::FilesTooLarge { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
             | Self::Command { .. } => true,

@@ -15,7 +15,7 @@ use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
 use crate::network::{self, PodNetwork, files};
 use crate::oci;
-use crate::pod::plan::{NetworkPlan, PodPlan, Signal};
+use crate::pod::plan::{NetworkPlan, PodPlan, SECRETS_FOLDER, Signal};
 use crate::sys::mount;
 
 /// The permissions of a directory that everybody may write to, as /dev/shm is.
@@ -40,6 +40,11 @@ impl RunDir {
     /// Its hosts file and the like.
     pub(super) fn files(&self, service: usize) -> PathBuf {
         self.0.join("files").join(service.to_string())
+    }
+
+    /// Configs and secrets, in memory.
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.0.join(SECRETS_FOLDER)
     }
 
     /// Where user's files are pinned.
@@ -85,7 +90,7 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
     journal.intent(&Step::Mount { path: run.shm() })?;
     mount::tmpfs(&run.shm(), sandbox.shm_size.0, SHM_MODE)?;
 
-    let resolv_conf = files::resolv_conf(&network::host_resolv_conf(), &sandbox.network);
+    let resolver = network::host_resolv_conf();
     for (service, container) in plan.containers.iter().enumerate() {
         let folder = run.files(service);
         write(&folder.join("hosts"), &files::hosts(&container.hosts))?;
@@ -93,6 +98,7 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
             &folder.join("hostname"),
             &files::hostname(&container.hostname),
         )?;
+        let resolv_conf = files::resolv_conf(&resolver, &container.dns, &sandbox.network);
         write(&folder.join("resolv.conf"), &resolv_conf)?;
     }
     Ok(run)

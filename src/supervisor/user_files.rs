@@ -29,6 +29,14 @@ impl UserFiles {
         }
     }
 
+    /// Reads a regular file of `limit` bytes at most.
+    pub(super) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, beneath::Error> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.read(path, limit),
+            Self::Anywhere => beneath::read(path, limit),
+        }
+    }
+
     /// Opens a folder.
     pub(super) fn folder(&self, path: &Path) -> Result<Folder, beneath::Error> {
         match self {

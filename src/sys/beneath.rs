@@ -183,22 +183,7 @@ impl Folder {
 
     /// Reads a regular file with one name, of `limit` bytes at most.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-        let file = self.file(path)?;
-        let mut content = Vec::new();
-        // The size that fstat tells may be wrong by the time of reading: so count.
-        file.take(limit.saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(|source| Error::Open {
-                path: path.to_owned(),
-                source,
-            })?;
-        if content.len() as u64 > limit {
-            return Err(Error::TooLarge {
-                path: path.to_owned(),
-                limit,
-            });
-        }
-        Ok(content)
+        bounded(self.file(path)?, path, limit)
     }
 
     /// Makes a file, or empties the one that is there, and opens it for writing.
@@ -303,6 +288,34 @@ impl Folder {
     }
 }
 
+/// Reads a regular file of `limit` bytes at most, by a path whose owner may name anything.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let entry = Entry::open(path)?;
+    bounded(
+        entry.open_regular(OpenOptions::new().read(true))?,
+        path,
+        limit,
+    )
+}
+
+/// The size that fstat tells may be wrong by the time of reading: so count.
+fn bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut content = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|source| Error::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+    if content.len() as u64 > limit {
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+            limit,
+        });
+    }
+    Ok(content)
+}
+
 impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -346,19 +359,30 @@ impl Entry {
 
     /// Opens it as a regular file with one name. `how` must not create: it is there.
     fn file(&self, how: &OpenOptions) -> Result<File, Error> {
-        let kind = self.kind();
-        if kind != Kind::File {
-            return Err(Error::NotRegular {
-                path: self.path.clone(),
-                kind,
-            });
+        if self.kind() == Kind::File {
+            self.refuse_hard_links()?;
         }
+        self.open_regular(how)
+    }
+
+    fn refuse_hard_links(&self) -> Result<(), Error> {
         #[allow(clippy::useless_conversion, reason = "a u32 on some architectures")]
         let links = u64::from(self.stat.st_nlink);
         if links > 1 {
             return Err(Error::HardLinked {
                 path: self.path.clone(),
                 links,
+            });
+        }
+        Ok(())
+    }
+
+    fn open_regular(&self, how: &OpenOptions) -> Result<File, Error> {
+        let kind = self.kind();
+        if kind != Kind::File {
+            return Err(Error::NotRegular {
+                path: self.path.clone(),
+                kind,
             });
         }
         // The way back from a descriptor that only names a file to one that opens it. It can't

@@ -1,6 +1,7 @@
 //! Facts about the machine and about who we are on it.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::Path;
 
 use nix::unistd::Uid;
@@ -29,6 +30,17 @@ pub fn machine_id() -> Option<String> {
         .iter()
         .filter_map(|path| read_line(Path::new(path)).ok())
         .find(|id| !id.is_empty())
+}
+
+/// The address that this host sends from to the rest of the world; none without a way there.
+///
+/// Connecting a datagram socket asks the kernel for its route and sends nothing. 192.0.2.1 is an
+/// address of documentation, RFC 5737: it is nobody's.
+pub fn address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified()).then_some(address)
 }
 
 /// `6.1.0-18-amd64`.

@@ -104,6 +104,20 @@ pub fn tmpfs(target: &Path, bytes: u64, mode: u32) -> Result<(), PathError> {
     .map_err(|errno| PathError::new("mount a tmpfs at", target, errno))
 }
 
+/// Mounts an empty file system at a folder that is in memory and stays there: what a tmpfs holds
+/// may be swapped out, to a disk. It has no limit on its size.
+pub fn ramfs(target: &Path, mode: u32) -> Result<(), PathError> {
+    let options = format!("mode={mode:o}");
+    mount(
+        Some("ramfs"),
+        target,
+        Some("ramfs"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        Some(options.as_str()),
+    )
+    .map_err(|errno| PathError::new("mount a ramfs at", target, errno))
+}
+
 /// Takes the topmost mount at `target` away. No mount there is success.
 ///
 /// One that stays in use is detached: it leaves the tree at once, and ends with its last user.

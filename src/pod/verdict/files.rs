@@ -2,6 +2,8 @@
 
 use super::{Row, SERVICE, Section};
 
+const CONFIGS: &str = "storage::configs_and_secrets_are_files_in_memory";
+
 pub(super) const SECTION: Section = Section {
     title: "Files, rights, logs",
     path: SERVICE,
@@ -17,8 +19,12 @@ pub(super) const SECTION: Section = Section {
             "a tmpfs, charged to the service",
             "services::volumes",
         ),
-        Row::not_yet("configs", "files, read-only"),
-        Row::not_yet("secrets", "files on a tmpfs, read-only"),
+        Row::supported("configs", "files in memory, read-only", CONFIGS),
+        Row::supported(
+            "secrets",
+            "files in memory that is never swapped out, read-only; who may read each is said by `uid`, `gid` and `mode`",
+            CONFIGS,
+        ),
         Row::supported(
             "read_only",
             "`root.readonly`",

@@ -84,8 +84,8 @@ pub const SECTIONS: [Section; 13] = [
 const SERVICE: &str = "services.*";
 
 impl Row {
-    const fn supported(key: &'static str, text: &'static str, test: &'static str) -> Self {
-        let verdict = Verdict::Supported(Seen::By(test));
+    const fn supported(key: &'static str, text: &'static str, seen_by: &'static str) -> Self {
+        let verdict = Verdict::Supported(Seen::By(seen_by));
         Self { key, verdict, text }
     }
 

@@ -2,6 +2,9 @@
 
 use super::{Row, SERVICE, Section};
 
+const NAMES: &str = "names::a_service_has_its_names_and_finds_the_others";
+const RESOLVER: &str = "names::a_service_has_a_resolver_of_its_own";
+
 pub(super) const SECTION: Section = Section {
     title: "Network, names, namespaces",
     path: SERVICE,
@@ -51,7 +54,7 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "links",
             "the alias leads to the pod, and the other service is started first",
-            "services::names_and_hosts",
+            NAMES,
         ),
         Row::refused(
             "external_links",
@@ -63,16 +66,27 @@ pub(super) const SECTION: Section = Section {
             "`hostname`, in a UTS namespace of the service's own",
             "services::process_attributes",
         ),
-        Row::not_yet("domainname", "`domainname`"),
+        Row::supported(
+            "domainname",
+            "the domain of the service's UTS namespace, and a line in /etc/hosts",
+            NAMES,
+        ),
         Row::supported(
             "extra_hosts",
-            "lines of the service's own /etc/hosts",
-            "services::names_and_hosts",
+            "lines of the service's own /etc/hosts; `host-gateway` is the agent's address",
+            NAMES,
         ),
-        Row::not_yet("dns", "the servers of the service's own /etc/resolv.conf"),
-        Row::not_yet("dns_search", "its search list"),
-        Row::not_yet("dns_opt", "its options"),
-        Row::not_yet("mac_address", "the hardware address of the pod's interface"),
+        Row::supported(
+            "dns",
+            "the servers of the service's own /etc/resolv.conf",
+            RESOLVER,
+        ),
+        Row::supported("dns_search", "its search list", RESOLVER),
+        Row::supported("dns_opt", "its options", RESOLVER),
+        Row::warned(
+            "mac_address",
+            "the pod's interface is not ours to make; two different addresses are refused",
+        ),
         Row::not_yet("ipc", "`shareable` and `service:…` are what a pod is"),
         Row::not_yet("pid", "`service:…` is what a pod is"),
         Row::refused(

@@ -49,7 +49,7 @@ fn write_section(page: &mut String, section: &Section) {
 fn line(row: &Row) -> String {
     let mut text = row.text.to_owned();
     let (verdict, seen) = match row.verdict {
-        Verdict::Supported(Seen::By(test)) => ("yes", format!("`{test}`")),
+        Verdict::Supported(Seen::By(seen_by)) => ("yes", format!("`{seen_by}`")),
         Verdict::Supported(Seen::Not(why)) => ("yes", format!("not seen running: {why}")),
         Verdict::Warned => ("warns", String::new()),
         Verdict::Harmless => ("no need", String::new()),

@@ -24,8 +24,8 @@ pub(super) const TOP: Section = Section {
             "namespaces::a_service_reaches_another_by_name",
         ),
         Row::supported("volumes", "see below", "services::volumes"),
-        Row::not_yet("configs", "see below"),
-        Row::not_yet("secrets", "see below"),
+        Row::supported("configs", "see below", IN_MEMORY),
+        Row::supported("secrets", "see below", IN_MEMORY),
         Row::supported(
             "include",
             "files beneath the sandbox, read when the file is",
@@ -222,9 +222,9 @@ pub(super) const CONFIGS: Section = Section {
     title: "configs",
     path: "configs.*",
     rows: &[
-        Row::not_yet("file", "a file beneath the sandbox"),
-        Row::not_yet("environment", "a variable's value"),
-        Row::not_yet("content", "the text itself"),
+        Row::supported("file", "a file beneath the sandbox", IN_MEMORY),
+        Row::supported("environment", "a variable's value", IN_MEMORY),
+        Row::supported("content", "the text itself", IN_MEMORY),
         Row::refused(
             "external",
             "there is no cluster that keeps configs",
@@ -244,8 +244,8 @@ pub(super) const SECRETS: Section = Section {
     title: "secrets",
     path: "secrets.*",
     rows: &[
-        Row::not_yet("file", "a file beneath the sandbox"),
-        Row::not_yet("environment", "a variable's value"),
+        Row::supported("file", "a file beneath the sandbox", IN_MEMORY),
+        Row::supported("environment", "a variable's value", IN_MEMORY),
         Row::refused(
             "external",
             "there is no cluster that keeps secrets",
@@ -266,4 +266,5 @@ pub(super) const SECRETS: Section = Section {
         Row::harmless("labels", "nothing lists secrets by label"),
     ],
 };
+const IN_MEMORY: &str = "storage::configs_and_secrets_are_files_in_memory";
 const PLUG_IN: &str = "plug-ins for secrets are not run";
