@@ -15,6 +15,7 @@ mod app;
 mod cleanup;
 mod client;
 mod executor_crash;
+mod faults;
 mod image;
 mod image_archive;
 mod images;
@@ -24,6 +25,7 @@ mod lab;
 mod lease;
 mod lifecycle;
 mod logs;
+mod many_pods;
 mod marathon;
 mod names;
 mod namespaces;
@@ -77,6 +79,8 @@ fn tests() -> Vec<Test> {
         up::tests(),
         marathon::tests(),
         cleanup::tests(),
+        faults::tests(),
+        many_pods::tests(),
     ];
     themes.into_iter().flatten().collect()
 }

@@ -67,6 +67,7 @@ impl HostFlags {
                 .map_or_else(|| config.containerd.address.clone(), plain),
             runtime: config.containerd.runtime,
             snapshotter: config.containerd.snapshotter.clone(),
+            lost_after: config.containerd.lost_after,
             folders: self.folders(),
         }
     }

@@ -5,8 +5,9 @@
 //! mistake must not quietly open what it was meant to close.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::trust::{self, Untrusted};
 use crate::supervisor::runtime::RuntimeChoice;
@@ -31,6 +32,9 @@ pub struct ContainerdConfig {
     pub address: PathBuf,
     pub runtime: RuntimeChoice,
     pub snapshotter: String,
+    /// How long it may be gone before the pods that it runs are given up.
+    #[serde(rename = "lost_after_seconds", deserialize_with = "seconds")]
+    pub lost_after: Duration,
 }
 
 impl Default for ContainerdConfig {
@@ -39,8 +43,13 @@ impl Default for ContainerdConfig {
             address: "/run/containerd/containerd.sock".into(),
             runtime: RuntimeChoice::Auto,
             snapshotter: "overlayfs".to_owned(),
+            lost_after: Duration::from_mins(2),
         }
     }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Duration, D::Error> {
+    u64::deserialize(value).map(Duration::from_secs)
 }
 
 /// `[network]`.

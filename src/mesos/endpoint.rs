@@ -93,8 +93,10 @@ impl Endpoint {
     /// The `Host` header's value.
     pub(super) fn host(&self) -> HeaderValue {
         match &self.address {
-            Address::Tcp(address) | Address::Tls(address, _) => HeaderValue::try_from(address.to_string())
-                .expect("an address has no character that a header can't hold"),
+            Address::Tcp(address) | Address::Tls(address, _) => {
+                HeaderValue::try_from(address.to_string())
+                    .expect("an address has no character that a header can't hold")
+            }
             // The agent does not look at it, but HTTP/1.1 wants one.
             Address::Unix(_) => HeaderValue::from_static("localhost"),
         }
@@ -200,7 +202,11 @@ mod tests {
         }
         for id in ["", "a b", "a/../b", "a?b", "a#b", "a\r\nb"] {
             let pid = format!("{id}@127.0.0.1:5051");
-            assert_eq!(Endpoint::new(&pid, None, None), Err(EndpointError::Id), "{id:?}");
+            assert_eq!(
+                Endpoint::new(&pid, None, None),
+                Err(EndpointError::Id),
+                "{id:?}"
+            );
         }
     }
 

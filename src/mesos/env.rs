@@ -98,11 +98,12 @@ impl ExecutorEnv {
             None => Tls::from_vars(vars).map_err(EnvError::Tls)?,
         };
         let pid = text(vars, "MESOS_SLAVE_PID")?;
-        let endpoint = Endpoint::new(&pid, domain_socket, tls).map_err(|source| EnvError::Endpoint {
-            name: "MESOS_SLAVE_PID",
-            value: pid,
-            source,
-        })?;
+        let endpoint =
+            Endpoint::new(&pid, domain_socket, tls).map_err(|source| EnvError::Endpoint {
+                name: "MESOS_SLAVE_PID",
+                value: pid,
+                source,
+            })?;
         let directory = absolute("MESOS_DIRECTORY", required(vars, "MESOS_DIRECTORY")?)?;
         let sandbox = optional(vars, "MESOS_SANDBOX")
             .map(|value| absolute("MESOS_SANDBOX", value))

@@ -78,7 +78,9 @@ impl Tls {
         }
         let provider = Arc::new(ring::default_provider());
         let roots = settings.roots()?;
-        let wanted = settings.flag("VERIFY_SERVER_CERT").or(settings.flag("VERIFY_CERT"));
+        let wanted = settings
+            .flag("VERIFY_SERVER_CERT")
+            .or(settings.flag("VERIFY_CERT"));
         let verifier: Arc<dyn ServerCertVerifier> = match wanted {
             Some(true) if roots.is_empty() => {
                 return Err(TlsError::Missing {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::containerd::{Client, ConnectError, Namespace, RpcError};
 use crate::journal::{Folders, FoldersError, Journal, JournalError, Owner, Record};
@@ -27,6 +28,8 @@ pub struct HostOptions {
     pub runtime: RuntimeChoice,
     pub snapshotter: String,
     pub folders: Folders,
+    /// How long containerd may be gone before pods are given up.
+    pub lost_after: Duration,
 }
 
 /// A host that is ready to run pods.
@@ -119,7 +122,7 @@ impl Host {
         );
         let facts = facts(pid, &cgroups)?;
         client.namespaces().ensure().await?;
-        let watcher = ExitWatcher::start(client.clone()).await?;
+        let watcher = ExitWatcher::start(client.clone(), options.lost_after).await?;
         Ok(Self {
             client,
             snapshotter: options.snapshotter,
