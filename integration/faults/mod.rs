@@ -13,8 +13,7 @@
 //! | **containerd**: SIGKILL and restart under a pod | `containerd::killed_and_back_it_changes_nothing` |
 //! | a service ends meanwhile | `containerd::an_exit_while_it_is_down_is_told` |
 //! | gone for too long | `containerd::gone_for_too_long_it_ends_the_pod` |
-//! | SIGSTOP | `kill_during_launch`, `containerd::a_kill_while_it_is_frozen` |
-//! | the shim: SIGKILL, SIGSTOP | `containerd::a_shim_…` |
+//! | SIGSTOP | `kill_during_launch` |
 //! | the pause container killed | `containerd::a_dead_pause_container_is_named` |
 //! | a task killed by an operator's hand | `containerd::a_container_killed_by_hand` |
 //! | runc fails at a command that can't be run | `refusals`, `containers::a_command_that_can_not_be_run` |

@@ -1,7 +1,7 @@
 //! Runs of the program under test without Mesos: `up`, `cleanup`, `image load` and the others.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -208,6 +208,16 @@ impl UpRun {
         wait::until("the end of up", PATIENCE, || {
             self.process.try_wait().expect("the program is our child")
         })
+    }
+
+    /// Where the project's files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The cgroup that the pod is below.
+    pub(crate) fn cgroup(&self) -> String {
+        self.cgroup.path()
     }
 
     /// The pod, as the kernel shows it.

@@ -197,6 +197,11 @@ impl Update {
         serde_json::from_str(text).expect("the data is JSON")
     }
 
+    /// When its sender made it, in seconds since 1970.
+    pub(crate) fn timestamp(&self) -> f64 {
+        self.0["timestamp"].as_f64().expect("an update has a time")
+    }
+
     pub(crate) fn is_terminal(&self) -> bool {
         !matches!(
             self.state(),

@@ -4,11 +4,19 @@ mod configs;
 pub mod context;
 mod dns;
 mod hosts;
+mod limits;
 mod mounts;
 pub mod names;
 mod networks;
 pub mod order;
 pub mod plan;
 pub mod planner;
+mod process;
+mod rights;
+mod sharing;
 mod signal;
+#[cfg(test)]
+mod testing;
 pub mod verdict;
+
+pub(crate) use limits::cpu_list;

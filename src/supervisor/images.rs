@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
+use tracing::warn;
+
 use super::launch_error::LaunchError;
 use super::user_files::UserFiles;
 use crate::containerd::{Client, LeaseId};
@@ -80,6 +82,24 @@ pub(super) async fn of_pod(
     Ok(images)
 }
 
+/// What the images say that are in the plan's archives; none for those that are not. What is wrong
+/// with a name or an archive is for the launch to tell.
+pub(super) async fn configs(plan: &PodPlan, files: &UserFiles) -> Vec<Option<ImageConfig>> {
+    let mut archives = Vec::with_capacity(plan.archives.len());
+    for path in &plan.archives {
+        match open(path, files).await {
+            Ok(archive) => archives.push(archive),
+            Err(error) => warn!(%error, "an archive can't be read"),
+        }
+    }
+    let config = |container: &ContainerPlan| {
+        let name = container.image.parse::<ImageRef>().ok()?;
+        let mut found = archives.iter();
+        found.find_map(|archive| archive.config(&name, &Platform::host()))
+    };
+    plan.containers.iter().map(config).collect()
+}
+
 /// Throws away what an import that was given up had begun to write.
 pub(super) async fn abort_imports(client: &Client, lease: &LeaseId) -> Result<(), ImageError> {
     Importer::new(client, lease, Platform::host())
@@ -132,7 +152,7 @@ fn of_service(container: &ContainerPlan, source: ImageError) -> LaunchError {
     }
 }
 
-fn defaults(config: ImageConfig) -> ImageDefaults {
+pub(super) fn defaults(config: ImageConfig) -> ImageDefaults {
     ImageDefaults {
         entrypoint: config.entrypoint,
         cmd: config.cmd,
