@@ -1,10 +1,10 @@
-//! Several tasks in one executor: each a pod of its own; a LAUNCH_GROUP all or nothing.
+//! Several tasks in one executor: each a pod of its own; a `LAUNCH_GROUP` all or nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use crate::lab::Lab;
-use crate::lab::task::{Task, TaskRun};
+use crate::lab::task::{Task, TaskRun, Update};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -62,7 +62,7 @@ fn assert_each_ended_once(run: &mut TaskRun<'_>, ids: &[&str]) {
     let mut ended: Vec<&str> = updates
         .iter()
         .filter(|update| update.is_terminal())
-        .map(|update| update.task())
+        .map(Update::task)
         .collect();
     ended.sort_unstable();
     assert_eq!(ended, ids);

@@ -119,7 +119,10 @@ fn a_container_killed_by_hand(lab: &Lab) {
     run.until_state("TASK_RUNNING");
     let ctr = |words: &[&str]| lab.containerd().ctr("compose-executor", words);
     let tasks = ctr(&["tasks", "list", "-q"]).expect("containerd answers");
-    let two = tasks.lines().find(|id| id.ends_with(".two"));
+    let two = tasks.lines().find(|id| {
+        let service = id.rsplit_once('.').map(|(_, service)| service);
+        service == Some("two")
+    });
     let two = two.expect("the service has a task");
     ctr(&["tasks", "kill", "--signal", "SIGKILL", two]).expect("it runs");
     let end = run.until_end();

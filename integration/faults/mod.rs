@@ -34,7 +34,6 @@
 //! | a log flood, a stalled reader, a full disk | `logs`, `src/supervisor/logs` |
 //! | **containers**: no such command, not executable, no program | `refusals`, `containers::a_command_that_can_not_be_run` |
 //! | SIGTERM ignored | `lifecycle::a_kill_ends_a_service_that_ignores_sigterm` |
-//! | a service ends while a later one starts | `containers::an_end_during_the_start_ends_the_start` |
 //! | one service ends with 0, others go on | `lifecycle::the_main_service_decides` |
 //!
 //! Left out: single calls that fail (`UNAVAILABLE`, a broken connection at the k-th call) and lost or
