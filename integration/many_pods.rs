@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::app;
-use crate::lab::task::Task;
+use crate::lab::task::{Task, Update};
 use crate::lab::{EXECUTOR, Lab};
 use crate::trial::{Test, tests};
 
@@ -77,10 +77,20 @@ fn fifty_pods_of_three_at_once(lab: &Lab) {
     let _image = LoadedImage::load(lab);
     let mut run = pods(lab, 50).launch();
     let launched = Instant::now();
-    for id in ids(50) {
-        run.until_task(&id, "TASK_RUNNING");
-    }
+    let running = ids(50)
+        .iter()
+        .map(|id| run.until_task(id, "TASK_RUNNING").timestamp())
+        .fold(0.0, f64::max);
     eprintln!("50 pods: all RUNNING after {:.1?}", launched.elapsed());
+    let updates = run.updates();
+    let first = updates
+        .iter()
+        .map(Update::timestamp)
+        .fold(running, f64::min);
+    eprintln!(
+        "50 pods: {:.1} s from the first LAUNCH to the last RUNNING",
+        running - first
+    );
     run.kill();
     let killed = Instant::now();
     for id in ids(50) {

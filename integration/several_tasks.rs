@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::lab::Lab;
+use crate::lab::pod::Pod;
 use crate::lab::task::{Task, TaskRun, Update};
 use crate::trial::{Test, tests};
 
@@ -71,7 +72,7 @@ fn assert_each_ended_once(run: &mut TaskRun<'_>, ids: &[&str]) {
 fn each_task_is_a_pod_of_its_own(lab: &Lab) {
     let mut run = launch(Task::app(lab, &services()).count(2), &["t-0", "t-1"]);
     let pods = run.pods();
-    let ids: BTreeSet<&str> = pods.iter().map(|pod| pod.id()).collect();
+    let ids: BTreeSet<&str> = pods.iter().map(Pod::id).collect();
     assert_eq!(ids.len(), 2, "{pods:?}");
     let namespaces: BTreeSet<_> = pods
         .iter()

@@ -45,15 +45,7 @@ fn killed_before_it_subscribes(lab: &Lab) {
 
 /// The journal has each step before it is done, so that a crash at any leaves what cleanup finds.
 fn killed_at_each_step_of_a_launch(lab: &Lab) {
-    for step in [
-        "lease",
-        "image",
-        "cgroup",
-        "netns",
-        "snapshot",
-        "container",
-        "task",
-    ] {
+    for step in ["lease", "cgroup", "netns", "snapshot", "container", "task"] {
         let oracle = Oracle::over(lab);
         let before = oracle.look();
         let mut run = Task::app(lab, SLEEPS).launch();
