@@ -15,6 +15,7 @@ mod app;
 mod attributes;
 mod cleanup;
 mod client;
+mod commands;
 mod executor_crash;
 mod faults;
 mod image;
@@ -82,6 +83,7 @@ fn tests() -> Vec<Test> {
         several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
+        commands::tests(),
         managed::tests(),
         own_cgroup::tests(),
         marathon::tests(),

@@ -5,6 +5,7 @@ pub mod context;
 mod dns;
 mod hosts;
 mod limits;
+pub mod logging;
 mod mounts;
 pub mod names;
 mod networks;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
+use super::logging::{self, LoggingPlan};
 use super::mounts::Mounts;
 use super::names::ContainerId;
 use super::order::StartOrder;
@@ -96,6 +97,10 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             sysctls: settings.shared(),
         },
         volumes: mounts.volumes,
+        logs: containers
+            .iter()
+            .any(|container| matches!(container.logging, LoggingPlan::Kept { .. }))
+            .then(|| context.logs.folder.clone()),
         containers,
         order,
         archives: archives.chain(context.archives.iter().cloned()).collect(),
@@ -377,6 +382,7 @@ fn container(
                 .as_ref()
                 .map_or(DEFAULT_STOP_GRACE, |grace| grace.value),
         },
+        logging: logging::plan(service, &context.logs, found),
         labels: service
             .labels
             .iter()

@@ -29,4 +29,5 @@ mod teardown;
 pub mod user_files;
 mod wind_down;
 
-pub use launch_error::LaunchError;
+pub use image_root::accounts;
+pub use launch_error::{LaunchError, command_code};
