@@ -108,7 +108,7 @@ impl LogsConfig {
 }
 
 /// A size as Compose files have it.
-fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
     let text = String::deserialize(from)?;
     let bytes = units::bytes(&text).map_err(serde::de::Error::custom)?;
     let size = bytes.and_then(|bytes| u64::try_from(bytes).ok());
