@@ -18,6 +18,8 @@ mod client;
 mod commands;
 mod executor_crash;
 mod faults;
+mod health;
+mod hooks;
 mod image;
 mod image_archive;
 mod images;
@@ -34,9 +36,11 @@ mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod order;
 mod own_cgroup;
 mod placement;
 mod refusals;
+mod restarts;
 mod runtimes;
 mod services;
 mod several_tasks;
@@ -77,6 +81,10 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        order::tests(),
+        health::tests(),
+        restarts::tests(),
+        hooks::tests(),
         attributes::tests(),
         storage::tests(),
         names::tests(),
