@@ -15,6 +15,7 @@ mod app;
 mod attributes;
 mod cleanup;
 mod client;
+mod doctor;
 mod executor_crash;
 mod image;
 mod image_archive;
@@ -82,6 +83,7 @@ fn tests() -> Vec<Test> {
         up::tests(),
         managed::tests(),
         own_cgroup::tests(),
+        doctor::tests(),
         marathon::tests(),
         cleanup::tests(),
     ];
