@@ -158,8 +158,9 @@ pub(super) fn likely_socket(
         ContainerdChoice::Address(socket) => socket.clone(),
         ContainerdChoice::Managed => managed(),
         ContainerdChoice::Auto => addresses(config, environment)
+            .chain([managed()])
             .find(|socket| UnixStream::connect(socket).is_ok())
-            .unwrap_or_else(managed),
+            .unwrap_or_else(|| config.containerd.address.clone()),
     }
 }
 

@@ -7,6 +7,7 @@ mod host;
 mod programs;
 
 use std::fmt;
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -38,7 +39,7 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let loaded = Config::load(host.config.as_deref());
     let configuration = match &loaded {
-        Ok(_) => Check::good("configuration", host.config_path().display().to_string()),
+        Ok(_) => Check::good("configuration", describe(host.config_path())),
         Err(error) => Check::bad("configuration", with_causes(error)).remedy(
             "make the file root's, below folders that only root can write, and mend what is named",
         ),
@@ -63,6 +64,15 @@ pub(super) fn run(
     } else {
         exit::NOT_READY
     })
+}
+
+fn describe(path: &Path) -> String {
+    let path_shown = path.display();
+    if path.exists() {
+        path_shown.to_string()
+    } else {
+        format!("the defaults: there is no {path_shown}")
+    }
 }
 
 /// All that was looked at.
