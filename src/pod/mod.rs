@@ -4,6 +4,7 @@ mod configs;
 pub mod context;
 mod dns;
 mod hosts;
+pub mod life;
 mod limits;
 pub mod logging;
 mod mounts;

@@ -16,6 +16,7 @@ pub mod host;
 pub mod mount;
 pub mod mountns;
 pub mod netns;
+pub mod offspring;
 pub mod pipe;
 pub mod process;
 pub mod session;
