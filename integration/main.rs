@@ -16,6 +16,7 @@ mod attributes;
 mod cleanup;
 mod client;
 mod commands;
+mod doctor;
 mod executor_crash;
 mod faults;
 mod health;
@@ -94,6 +95,7 @@ fn tests() -> Vec<Test> {
         commands::tests(),
         managed::tests(),
         own_cgroup::tests(),
+        doctor::tests(),
         marathon::tests(),
         cleanup::tests(),
         faults::tests(),
