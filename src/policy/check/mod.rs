@@ -22,6 +22,9 @@ use super::violation::Violation;
 use crate::compose::model::{Project, Service};
 use crate::compose::source::Span;
 
+/// The status code of all violations; each has the field's name behind it.
+const CODE: &str = "CE-POLICY";
+
 /// Where the project is.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -87,7 +90,7 @@ impl Check<'_> {
         let row = setting.row();
         let name = setting.field.rsplit('.').next().unwrap_or(setting.field);
         self.found.push(Violation {
-            code: format!("CE-POLICY-{}", name.to_ascii_uppercase().replace('_', "-")),
+            code: format!("{CODE}-{}", name.to_ascii_uppercase().replace('_', "-")),
             key: format!("{}{key}", self.base),
             span,
             what: what.into(),
