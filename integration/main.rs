@@ -15,6 +15,7 @@ mod app;
 mod attributes;
 mod cleanup;
 mod client;
+mod corpora;
 mod executor_crash;
 mod image;
 mod image_archive;
@@ -72,6 +73,7 @@ fn tests() -> Vec<Test> {
         images::tests(),
         services::tests(),
         attributes::tests(),
+        corpora::tests(),
         storage::tests(),
         names::tests(),
         several_tasks::tests(),

@@ -28,7 +28,11 @@ const FORBIDDEN: [(&str, &str); 13] = [
     ("init_module", "insmod /bin/busybox"),
     ("syslog", "dmesg"),
     ("pivot_root", "pivot_root /tmp /tmp"),
-    ("clock_settime", "date -s 2020-01-01"),
+    // It ends with 0 all the same.
+    (
+        "clock_settime",
+        "date -s 2020-01-01 2>&1 | sh -c '! grep permitted >&2'",
+    ),
     ("adjtimex", "adjtimex -f 1"),
     ("sethostname", "hostname other"),
 ];
