@@ -43,6 +43,10 @@ unit: ## unit and integration tests, and the half that runs no containers on its
 	cargo test --locked
 	cargo build --locked --no-default-features --bin compose-resources
 
+.PHONY: test-cgroup2
+test-cgroup2: root tools ## the tests of up in a virtual machine with control groups of version 2
+	integration/cgroup2/run
+
 .PHONY: deny
 deny: ## the dependencies' licences and sources, by cargo-deny
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
@@ -56,8 +60,24 @@ fuzz: ## fuzz what reads strangers' texts, each for a minute; needs the nightly 
 	@rustup run nightly rustc --version || { echo "fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly"; exit 1; }
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	for target in project interpolation dotenv units image_reference; do \
-		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p fuzz/corpus/$$target && \
+		cargo +nightly fuzz run $$target fuzz/corpus/$$target integration/compose/probes/cases -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=25 || exit 1; \
 	done
+
+# How often each variant is measured.
+BENCH_ROUNDS ?= 15
+
+.PHONY: bench
+bench: root tools lab ## measure what the project promises; FIGURES=FILE keeps the numbers as JSON
+	cargo bench --locked --bench bench -- --rounds $(BENCH_ROUNDS) $(if $(FIGURES),--json $(FIGURES)) $(BENCHES)
+
+# Where the peers that we are measured against are put.
+export BENCH_PEERS ?= $(CURDIR)/lab/peers
+
+.PHONY: bench-peers
+bench-peers: root ## get podman, docker compose and newer containerds to be measured against, in a folder
+	integration/bench/get-peers $(BENCH_PEERS)
 
 .PHONY: tools
 tools: ## install, by apt, what is missing here

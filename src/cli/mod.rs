@@ -5,6 +5,7 @@
 
 mod cleanup;
 pub mod config;
+mod containerd;
 mod context;
 mod exit;
 mod host_flags;

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Environment;
+use super::containerd::likely_socket;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
@@ -52,9 +53,9 @@ pub(super) fn run(
     let config = Config::load(host.config.as_deref())?;
     let loaded = load(project, environment)?;
     let planned = planned(&loaded, host, &config, "plan")?;
-    let options = host.options(&config, environment);
+    let socket = likely_socket(host, &config, environment);
     let preview = block_on(async {
-        let (facts, asked) = facts::look(&options.containerd).await?;
+        let (facts, asked) = facts::look(&socket).await?;
         if !asked {
             exit::warn(
                 "note: no containerd answers; limits and capabilities are shown as this process has them",

@@ -7,11 +7,13 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::containerd::Containerd;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
 use super::{Environment, plan};
+use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
 use crate::executor::{LogTarget, with_causes};
 use crate::journal::Owner;
@@ -30,6 +32,7 @@ use crate::supervisor::user_files::UserFiles;
   compose-executor up                          compose.yaml here
   compose-executor -f a.yaml -f b.yaml up      two files, the second over the first
   compose-executor up --containerd /run/containerd/containerd.sock
+  compose-executor up --containerd managed     a containerd of our own, for as long as it is needed
 
 Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
 stop_grace_period; a second Ctrl-C kills them. Exits with the main service's code, else the first
@@ -60,37 +63,59 @@ pub(super) fn run(
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
     let loaded = plan::load(project, environment)?;
-    block_on(Box::pin(async {
-        let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
-        let unique = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos();
-        let planned = plan::plan(
-            &loaded,
+    block_on(async {
+        let containerd = Containerd::open(host, &config, environment).await?;
+        let code = Box::pin(run_pod(
+            args,
             host,
+            environment,
             &config,
-            &format!("{}-{unique}", std::process::id()),
-        )?;
-        let prefix = prefix(args, environment, &planned);
-        let request = PodRequest {
-            main: PodRequest::main_of(&loaded.project),
-            owner: Owner {
-                mesos: None,
-                sandbox: loaded.project.working_dir.clone(),
-                base_is_ours: host.cgroup_parent.is_none(),
-                base_others: Vec::new(),
-            },
-            user_files: UserFiles::Anywhere,
-            plan: planned,
-            prefix,
-        };
-        let code = follow(Arc::clone(&opened), request).await?;
-        if let Some(host) = Arc::into_inner(opened) {
-            Box::pin(host.close()).await;
-        }
-        Ok(code)
-    }))
+            &loaded,
+            &containerd,
+        ))
+        .await;
+        containerd.close().await;
+        code
+    })
+}
+
+async fn run_pod(
+    args: &UpArgs,
+    host: &HostFlags,
+    environment: &Environment,
+    config: &Config,
+    loaded: &Loaded,
+    containerd: &Containerd,
+) -> Result<u8, CommandError> {
+    let opened = Arc::new(Host::open(host.options(config, containerd)).await?);
+    let unique = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let planned = plan::plan(
+        loaded,
+        host,
+        config,
+        &format!("{}-{unique}", std::process::id()),
+    )?;
+    let prefix = prefix(args, environment, &planned);
+    let request = PodRequest {
+        main: PodRequest::main_of(&loaded.project),
+        owner: Owner {
+            mesos: None,
+            sandbox: loaded.project.working_dir.clone(),
+            base_is_ours: host.cgroup_parent.is_none(),
+            base_others: Vec::new(),
+        },
+        user_files: UserFiles::Anywhere,
+        plan: planned,
+        prefix,
+    };
+    let code = follow(Arc::clone(&opened), request).await?;
+    if let Some(host) = Arc::into_inner(opened) {
+        Box::pin(host.close()).await;
+    }
+    Ok(code)
 }
 
 /// Runs the pod until it is over, and nothing of it is left.

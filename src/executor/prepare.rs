@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::config::{Config, NetworkMode};
 use super::description::Description;
+use super::placement;
 use super::refusal::Refusal;
 use super::sandbox::{OWN_FOLDER, Sandbox};
 use super::sandbox_files::SandboxFiles;
@@ -18,7 +19,7 @@ use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, Task};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
-use crate::pod::names::{CgroupPath, PodId};
+use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
 use crate::supervisor::host::{Host, HostError, HostOptions};
@@ -126,14 +127,11 @@ pub(super) async fn prepare(
         &container,
         ordinal,
     );
-    let base = host.cgroup_base().ok_or(Refusal::Cgroup { source: None })?;
-    let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
-        source: Some(source),
-    })?;
+    let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
     let context = PodContext {
         task: task.id.to_string(),
-        cgroup_base,
+        cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
@@ -184,7 +182,7 @@ pub(super) async fn prepare(
             }),
             sandbox: ground.sandbox.path().to_owned(),
             base_is_ours: true,
-            base_others: host.cgroups().owned_by_launcher(base),
+            base_others: placement.others,
         },
         user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
         prefix,

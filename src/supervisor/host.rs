@@ -139,11 +139,6 @@ impl Host {
         })
     }
 
-    /// The cgroup of this process, below which pods are put; none where it is in the root.
-    pub fn cgroup_base(&self) -> Option<&str> {
-        self.cgroups.base()
-    }
-
     /// Whether Mesos has put this process in a network namespace of its own.
     pub fn has_own_network(&self) -> bool {
         self.has_own_network

@@ -17,6 +17,7 @@ mod launch_error;
 pub mod leftovers;
 mod life;
 pub mod logs;
+pub mod managed;
 mod orders;
 mod pause_root;
 pub mod pod;

@@ -16,6 +16,7 @@ pub mod mount;
 pub mod mountns;
 pub mod netns;
 pub mod process;
+pub mod session;
 pub mod signal;
 pub mod tree;
 
