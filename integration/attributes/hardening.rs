@@ -178,5 +178,10 @@ fn no_weaker_than_docker(lab: &Lab) {
     assert_eq!(limit("Max core file size"), "0");
     assert_eq!(limit("Max open files"), "1024");
     assert_eq!(running.cgroup("one", "pids", "pids.max"), "1024");
-    assert_eq!(running.proc("one", "oom_score_adj"), "0");
+    // No harder to kill than others; how easy is containerd's own measure.
+    let score: i32 = running
+        .proc("one", "oom_score_adj")
+        .parse()
+        .expect("a score is a number");
+    assert!(score >= 0, "{score}");
 }
