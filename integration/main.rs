@@ -15,8 +15,11 @@ mod app;
 mod attributes;
 mod cleanup;
 mod client;
+mod commands;
 mod corpora;
 mod executor_crash;
+mod health;
+mod hooks;
 mod image;
 mod image_archive;
 mod images;
@@ -32,9 +35,11 @@ mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod order;
 mod own_cgroup;
 mod placement;
 mod refusals;
+mod restarts;
 mod runtimes;
 mod services;
 mod several_tasks;
@@ -75,6 +80,10 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        order::tests(),
+        health::tests(),
+        restarts::tests(),
+        hooks::tests(),
         attributes::tests(),
         corpora::tests(),
         storage::tests(),
@@ -82,6 +91,7 @@ fn tests() -> Vec<Test> {
         several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
+        commands::tests(),
         managed::tests(),
         own_cgroup::tests(),
         marathon::tests(),

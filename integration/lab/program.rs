@@ -50,6 +50,8 @@ pub(crate) struct Up<'lab> {
     cgroup: CgroupParent,
     command: Command,
     options: Vec<String>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
 }
 
 impl<'lab> Up<'lab> {
@@ -67,6 +69,8 @@ impl<'lab> Up<'lab> {
             cgroup,
             command,
             options: lab.options(),
+            stdout: None,
+            stderr: None,
         }
     }
 
@@ -134,6 +138,29 @@ impl<'lab> Up<'lab> {
         self
     }
 
+    /// Its standard output goes there, and not to where [`UpRun::stdout`] looks.
+    pub(crate) fn stdout_to(mut self, to: impl Into<Stdio>) -> Self {
+        self.stdout = Some(to.into());
+        self
+    }
+
+    /// The same for its standard error.
+    pub(crate) fn stderr_to(mut self, to: impl Into<Stdio>) -> Self {
+        self.stderr = Some(to.into());
+        self
+    }
+
+    /// A flag or a service, after the command.
+    pub(crate) fn word(mut self, word: &str) -> Self {
+        self.command.arg(word);
+        self
+    }
+
+    /// The folder of the project.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
     pub(crate) fn start(mut self) -> UpRun {
         let file = |name: &str| {
             File::create(self.folder.join(name)).expect("the fixture's folder takes a file")
@@ -141,8 +168,16 @@ impl<'lab> Up<'lab> {
         self.command
             .args(&self.options)
             .stdin(Stdio::null())
-            .stdout(file(UpRun::STDOUT))
-            .stderr(file(UpRun::STDERR));
+            .stdout(
+                self.stdout
+                    .take()
+                    .unwrap_or_else(|| file(UpRun::STDOUT).into()),
+            )
+            .stderr(
+                self.stderr
+                    .take()
+                    .unwrap_or_else(|| file(UpRun::STDERR).into()),
+            );
         for name in [UpRun::STDOUT, UpRun::STDERR] {
             self.lab.note(Evidence::file(
                 format!("{name} of up"),
@@ -150,6 +185,8 @@ impl<'lab> Up<'lab> {
             ));
         }
         let process = self.command.spawn().expect("the program starts");
+        // With it go our copies of what it was given.
+        drop(self.command);
         UpRun {
             folder: self.folder,
             cgroup: self.cgroup,
@@ -229,6 +266,11 @@ impl UpRun {
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
         Pod::below(&self.cgroup.path())
+    }
+
+    /// Whether no pod of it is left.
+    pub(crate) fn pod_is_gone(&self) -> bool {
+        Pod::all_below(&self.cgroup.path()).is_empty()
     }
 
     fn read(&self, name: &str) -> String {

@@ -168,6 +168,10 @@ impl Update {
         self.0["reason"].as_str().unwrap_or_default()
     }
 
+    pub(crate) fn healthy(&self) -> Option<bool> {
+        self.0["healthy"].as_bool()
+    }
+
     pub(crate) fn source(&self) -> &str {
         self.0["source"].as_str().unwrap_or_default()
     }
@@ -185,6 +189,7 @@ impl Update {
     }
 
     /// When its sender made it, in seconds since 1970.
+    #[allow(dead_code, reason = "it is the benches that ask")]
     pub(crate) fn timestamp(&self) -> f64 {
         self.0["timestamp"].as_f64().expect("an update has a time")
     }

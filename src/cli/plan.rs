@@ -15,6 +15,8 @@ use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::pod::life::{RestartPlan, RestartWhen};
+use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{
     ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName,
@@ -157,6 +159,7 @@ fn planned(
         run_dir: folders.pod_state(&id),
         binds: BindsRule::Anywhere,
         volumes: VolumesRule::Kept(folders.volumes()),
+        logs: config.logs.rule(folders.logs(&id)),
         environment: Vec::new(),
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
@@ -207,6 +210,7 @@ fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
         "project": plan.project,
         "start_order": plan.order.levels.iter().map(services).collect::<Vec<_>>(),
         "stop_grace_seconds": plan.stop_grace.as_secs_f64(),
+        "logs": plan.logs.as_ref().map(|folder| folder.display().to_string()),
         "image_archives": plan.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         "sandbox": {
             "container": sandbox.id.as_str(),
@@ -266,9 +270,33 @@ fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
             "signal": plan.stop.signal.map(|signal| signal.to_string()),
             "grace_seconds": plan.stop.grace.as_secs_f64(),
         },
+        "restart": restart(&plan.life.restart),
+        "post_start": plan.life.post_start.iter().map(|hook| &hook.command).collect::<Vec<_>>(),
+        "pre_stop": plan.life.pre_stop.iter().map(|hook| &hook.command).collect::<Vec<_>>(),
+        "logging": match plan.logging {
+            LoggingPlan::None => json!("none"),
+            LoggingPlan::Common => json!("common"),
+            LoggingPlan::Kept { max_size, max_files } => {
+                json!({"max_bytes": max_size.0, "max_files": max_files})
+            }
+        },
         "runtime": plan.runtime.map(RuntimeName::as_str),
         "from_the_image": preview.from_image,
         "document": oci::to_json(&preview.document),
+    })
+}
+
+fn restart(plan: &RestartPlan) -> Value {
+    let when = match plan.when {
+        RestartWhen::Never => "no",
+        RestartWhen::OnFailure => "on-failure",
+        RestartWhen::Always => "always",
+    };
+    json!({
+        "when": when,
+        "max_attempts": plan.max_attempts,
+        "delay_seconds": plan.delay.map(|delay| delay.as_secs_f64()),
+        "window_seconds": plan.window.map(|window| window.as_secs_f64()),
     })
 }
 

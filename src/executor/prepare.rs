@@ -24,7 +24,7 @@ use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
-use crate::supervisor::pod::PodRequest;
+use crate::supervisor::pod::{PodRequest, TimeLimit};
 use crate::supervisor::user_files::UserFiles;
 use crate::sys;
 
@@ -142,7 +142,8 @@ pub(super) async fn prepare(
         kernel: host.kernel().clone(),
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
-        volumes: VolumesRule::Sandbox(volumes(ground, ordinal)),
+        volumes: VolumesRule::Sandbox(own_folder(ground, "volumes", ordinal)),
+        logs: ground.config.logs.rule(own_folder(ground, "logs", ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
@@ -186,6 +187,11 @@ pub(super) async fn prepare(
         },
         user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
         prefix,
+        running_means: description.running_means,
+        time_limit: task.max_completion_time.map(|after| TimeLimit {
+            after,
+            grace: task.kill_grace_period,
+        }),
     };
     Ok(Box::new(Prepared { host, request }))
 }
@@ -223,11 +229,12 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
     Ok(loaded)
 }
 
-/// Where the pod's named volumes are. Pods of one executor share its sandbox, but no volume.
-fn volumes(ground: &Ground, ordinal: u32) -> PathBuf {
+/// Where the pod's named volumes are, or its logs. Pods of one executor share its sandbox, but
+/// nothing in it.
+fn own_folder(ground: &Ground, what: &str, ordinal: u32) -> PathBuf {
     let name = match ordinal {
-        0 => "volumes".to_owned(),
-        ordinal => format!("volumes-{ordinal}"),
+        0 => what.to_owned(),
+        ordinal => format!("{what}-{ordinal}"),
     };
     ground.sandbox.path().join(OWN_FOLDER).join(name)
 }

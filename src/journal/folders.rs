@@ -5,6 +5,7 @@
 //! ```text
 //! <root>/pods/<pod>/record.json   what the pod is, written before anything is made for it
 //! <root>/pods/<pod>/journal       what was made since, a line each
+//! <root>/pods/<pod>/logs/         what its services wrote, where it has no sandbox
 //! <root>/volumes/                 named volumes of `up`
 //! <root>/containerd/              the root of a containerd of our own, if there ever was one
 //! ```
@@ -132,6 +133,11 @@ impl Folders {
 
     pub fn netns(&self, pod: &PodId) -> PathBuf {
         self.pod_state(pod).join("netns")
+    }
+
+    /// The folder of a pod's logs, where there is no sandbox for them. It goes with the pod.
+    pub fn logs(&self, pod: &PodId) -> PathBuf {
+        self.pod_root(pod).join("logs")
     }
 
     /// What a containerd of our own keeps: images, and what it knows of containers.

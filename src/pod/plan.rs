@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::life::LifePlan;
+use super::logging::LoggingPlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
 use crate::compose::model::ByteSize;
@@ -34,6 +36,8 @@ pub struct PodPlan {
     pub order: StartOrder,
     /// Named volumes that containers mount, each once.
     pub volumes: Vec<VolumePlan>,
+    /// The folder of the services' own logs; none where no service keeps one.
+    pub logs: Option<PathBuf>,
     /// Archives that hold images. Absolute.
     pub archives: Vec<PathBuf>,
     /// How long a stop takes at most when nothing shortens it: the sum over the levels of the
@@ -110,6 +114,8 @@ pub struct ContainerPlan {
     pub limits: LimitsPlan,
     pub rights: RightsPlan,
     pub stop: StopPlan,
+    pub life: LifePlan,
+    pub logging: LoggingPlan,
     /// For our own records; they never become labels of containerd's.
     pub labels: BTreeMap<String, String>,
     /// Of the runtime document.

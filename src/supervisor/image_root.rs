@@ -37,13 +37,17 @@ pub(super) fn look_into(
         };
         let root = Folder::open_root(root).map_err(failed)?;
         fill_volumes(&root, plan, files)?;
-        let (passwd, group) = (account_file(&root, PASSWD), account_file(&root, GROUP));
-        let accounts = passwd.and_then(|passwd| Accounts::parse(&passwd, &group?));
-        accounts.map_err(|source| LaunchError::Accounts {
+        accounts(&root).map_err(|source| LaunchError::Accounts {
             service: plan.service.value.clone(),
             source,
         })
     })?
+}
+
+/// The users and groups that a container's root knows.
+pub fn accounts(root: &Folder) -> Result<Accounts, UserError> {
+    let (passwd, group) = (account_file(root, PASSWD), account_file(root, GROUP));
+    passwd.and_then(|passwd| Accounts::parse(&passwd, &group?))
 }
 
 /// None there is no error: an image without users knows numbers.

@@ -10,8 +10,8 @@ use super::launch_error::LaunchError;
 use super::user_files::UserFiles;
 use crate::containerd::{Client, LeaseId};
 use crate::image::{
-    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageRef, ImageStore, Importer,
-    Limits, Platform, Source, Unpacker,
+    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageHealthcheck, ImageRef,
+    ImageStore, Importer, Limits, Platform, Source, Unpacker,
 };
 use crate::oci::ImageDefaults;
 use crate::pod::plan::{ContainerPlan, PodPlan, Signal};
@@ -25,6 +25,7 @@ pub(super) struct PodImage {
     pub(super) chain_id: ChainId,
     pub(super) defaults: ImageDefaults,
     pub(super) stop_signal: Option<Signal>,
+    pub(super) healthcheck: Option<ImageHealthcheck>,
 }
 
 /// The image of each container, in the plan's order. All that is made is held by the lease.
@@ -70,6 +71,7 @@ pub(super) async fn of_pod(
                     name: name.stored_name(),
                     chain_id: image.chain_id,
                     stop_signal: image.config.stop_signal.as_deref().and_then(Signal::parse),
+                    healthcheck: image.config.healthcheck.clone(),
                     defaults: defaults(image.config),
                 })
             }
@@ -80,6 +82,17 @@ pub(super) async fn of_pod(
         });
     }
     Ok(images)
+}
+
+/// The images that a pod wants, each once, for people.
+pub(super) fn described(plan: &PodPlan) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for container in &plan.containers {
+        if !names.contains(&container.image.value.as_str()) {
+            names.push(&container.image.value);
+        }
+    }
+    format!("preparing the images: {}", names.join(", "))
 }
 
 /// What the images say that are in the plan's archives; none for those that are not. What is wrong

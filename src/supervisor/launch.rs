@@ -11,31 +11,46 @@ use tracing::{debug, warn};
 
 use super::configs;
 use super::container::{self, NewContainer, Root, Running};
+use super::course::Course;
 use super::documents;
+use super::extra_processes::ExtraProcesses;
+use super::healthcheck::ServiceProbe;
 use super::image_root;
 use super::images::{self, PodImage};
-use super::launch_error::{LaunchError, create_error, start_error};
+use super::launch_error::{LaunchError, create_error};
+use super::logs::ServiceLogs;
 use super::pod::PodRun;
 use super::report::ServiceState;
 use super::sandbox::{self, RunDir};
 use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
 use crate::journal::Step;
+use crate::logfile::Rotation;
 use crate::oci::{self, ContainerInput, PauseRef, Spec};
-use crate::pod::plan::Signal;
+use crate::pod::logging::LoggingPlan;
+use crate::pod::plan::{ContainerPlan, Signal};
 use crate::sys::fifo;
 
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
 const LABEL_MAX: usize = 512;
 
+/// What one service's container is made of.
+struct Documents {
+    root: Root,
+    spec: Spec,
+    extras: ExtraProcesses,
+}
+
 impl PodRun {
-    /// Brings the pod up. After an error, what has been made is in the journal.
+    /// Makes the pod, all but the start of its services. After an error, what has been made is in
+    /// the journal.
     pub(super) async fn launch(&mut self) -> Result<(), LaunchError> {
         let labels = self.labels();
         let lease = LeaseId::from_str(self.plan.sandbox.id.as_str())
             .expect("a container's id is an identifier");
         self.journal.intent(&Step::Lease)?;
         let host = std::sync::Arc::clone(&self.host);
+        self.progress(images::described(&self.plan)).await;
         let cgroups = host.cgroups.clone();
         // The kernel makes the first move of a process into a cgroup wait: this one, which waits
         // beside the calls to containerd, and not the runtime's.
@@ -62,10 +77,18 @@ impl PodRun {
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
         sandbox::pin(&self.plan, &self.user_files, &self.journal)?;
         configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
+        self.keep_logs();
         self.go_on()?;
 
+        let probe = |(container, image): (&ContainerPlan, &PodImage)| {
+            let file = container.life.healthcheck.as_ref();
+            ServiceProbe::of(file, image.healthcheck.as_ref())
+        };
+        let services = self.plan.containers.iter();
+        let probes: Vec<_> = services.zip(&images).map(probe).collect();
+
         // The documents are ready by the time that pause is, but for its pid.
-        let documents = self.documents(&leased, &images, &run);
+        let documents = self.documents(&leased, &images, &probes, &run);
         let pause = sandbox::start_pause(&host, &self.plan, &self.journal, &labels);
         let (documents, pause) = tokio::join!(documents, pause);
         let (pause, runtime) = pause?;
@@ -76,7 +99,10 @@ impl PodRun {
 
         self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
             .await?;
-        self.start_all().await
+        let timings = probes.iter().map(|probe| Some(probe.as_ref()?.timing));
+        let lives = self.plan.containers.iter().map(|container| &container.life);
+        self.course = Course::new(lives.zip(timings), self.main, self.running_means);
+        self.go_on()
     }
 
     /// What our objects in containerd are found by. A label of the user's or of an image's never
@@ -100,6 +126,41 @@ impl PodRun {
         known.into_iter().filter_map(label).chain([root]).collect()
     }
 
+    /// Begins the services' own logs. Where that can't be, the pod runs without: the common output
+    /// has the same lines.
+    fn keep_logs(&mut self) {
+        let Some(path) = &self.plan.logs else {
+            return;
+        };
+        let kept = |container: &ContainerPlan| match container.logging {
+            LoggingPlan::Kept {
+                max_size,
+                max_files,
+            } => {
+                let rotation = Rotation {
+                    max_size: max_size.0,
+                    max_files,
+                };
+                Some((container.service.value.clone(), rotation))
+            }
+            LoggingPlan::None | LoggingPlan::Common => None,
+        };
+        let services: Vec<_> = self.plan.containers.iter().filter_map(kept).collect();
+        let folder = self
+            .user_files
+            .make_folder(path)
+            .and_then(|()| self.user_files.folder(path));
+        let logs = folder
+            .map_err(std::io::Error::from)
+            .and_then(|folder| ServiceLogs::start(folder, &services));
+        match logs {
+            Ok(logs) => self.logs.keep(logs),
+            Err(error) => {
+                warn!(folder = %path.display(), %error, "services have no logs of their own");
+            }
+        }
+    }
+
     /// An error when an order to stop has come.
     fn go_on(&self) -> Result<(), LaunchError> {
         match self.orders.current() {
@@ -113,8 +174,9 @@ impl PodRun {
         &self,
         leased: &crate::containerd::Client,
         images: &[PodImage],
+        probes: &[Option<ServiceProbe>],
         run: &RunDir,
-    ) -> Result<Vec<(Root, Spec)>, LaunchError> {
+    ) -> Result<Vec<Documents>, LaunchError> {
         let one = async |service: usize| {
             let plan = &self.plan.containers[service];
             let image = &images[service];
@@ -148,11 +210,21 @@ impl PodRun {
             };
             let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)
                 .map_err(|error| LaunchError::Spec(Box::new(error)))?;
+            let process = spec
+                .process()
+                .as_ref()
+                .expect("each container has a process");
+            let probe = probes[service].as_ref();
+            let extras = ExtraProcesses::of(plan, image, process, &accounts, probe)?;
             let snapshot = SnapshotKey {
                 snapshotter: self.host.snapshotter.clone(),
                 key,
             };
-            Ok((Root { snapshot, mounts }, spec))
+            Ok(Documents {
+                root: Root { snapshot, mounts },
+                spec,
+                extras,
+            })
         };
         try_join_all((0..self.plan.containers.len()).map(one)).await
     }
@@ -161,26 +233,38 @@ impl PodRun {
     async fn create_all(
         &mut self,
         images: &[PodImage],
-        documents: Vec<(Root, Spec)>,
+        documents: Vec<Documents>,
         run: &RunDir,
         runtime: &Runtime,
         pause: u32,
         labels: &Labels,
     ) -> Result<(), LaunchError> {
         let mut wanted = Vec::with_capacity(documents.len());
-        for (service, (root, mut spec)) in documents.into_iter().enumerate() {
+        for (service, documents) in documents.into_iter().enumerate() {
+            let Documents {
+                root,
+                mut spec,
+                extras,
+            } = documents;
+            self.extras.push(extras);
             let plan = &self.plan.containers[service];
             oci::join(&mut spec, pause);
             let (stdout, stderr) = (
                 run.io(service).join("stdout"),
                 run.io(service).join("stderr"),
             );
-            let stderr = (!plan.process.tty).then_some(stderr);
-            fifo::create(&stdout)?;
-            stderr.as_deref().map(fifo::create).transpose()?;
-            self.logs
-                .attach(&plan.service.value, &stdout, stderr.as_deref())
-                .map_err(LaunchError::Logs)?;
+            // With none, the shim throws away what comes, and nobody has to read it.
+            let heard = plan.logging != LoggingPlan::None;
+            let stdout = heard.then_some(stdout);
+            let stderr = (heard && !plan.process.tty).then_some(stderr);
+            for path in stdout.iter().chain(&stderr) {
+                fifo::create(path)?;
+            }
+            if let Some(stdout) = &stdout {
+                self.logs
+                    .attach(&plan.service.value, stdout, stderr.as_deref())
+                    .map_err(LaunchError::Logs)?;
+            }
             let id = plan.id.to_string();
             self.journal.intent(&Step::Container { id: id.clone() })?;
             let mut labels = labels.clone();
@@ -204,11 +288,12 @@ impl PodRun {
                     .server()
                     .has_sandboxes()
                     .then(|| self.plan.sandbox.id.to_string()),
-                stdout: Some(stdout),
+                stdout,
                 stderr,
                 terminal: plan.process.tty,
             });
         }
+        self.tasks = wanted.iter().map(NewContainer::task).collect();
         let create = async |new: NewContainer| container::create(&self.host.client, new).await;
         let created = join_all(wanted.into_iter().map(create)).await;
         let mut failure = None;
@@ -228,6 +313,7 @@ impl PodRun {
                             .or(images[service].stop_signal)
                             .unwrap_or(Signal::TERM),
                         forced: false,
+                        oom_kills_before: 0,
                     });
                 }
                 Err(source) => {
@@ -236,28 +322,5 @@ impl PodRun {
             }
         }
         failure.map_or(Ok(()), Err)
-    }
-
-    /// Starts the levels one after the other, and the services of a level at once.
-    async fn start_all(&mut self) -> Result<(), LaunchError> {
-        for level in self.plan.order.levels.clone() {
-            self.go_on()?;
-            let client = self.host.client.clone();
-            let starting = self
-                .containers
-                .iter_mut()
-                .enumerate()
-                .filter(|(i, _)| level.contains(i));
-            let start = starting
-                .filter_map(|(i, container)| Some((i, container.as_mut()?)))
-                .map(|(i, container)| {
-                    let client = &client;
-                    async move { container.start(client).await.map_err(|source| (i, source)) }
-                });
-            if let Err((i, source)) = try_join_all(start).await {
-                return Err(start_error(&self.plan.containers[i].service.value, source));
-            }
-        }
-        Ok(())
     }
 }

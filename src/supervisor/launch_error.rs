@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::hooks::HookError;
 use super::report::StopReason;
 use crate::compose::source::Span;
 use crate::containerd::RpcError;
@@ -119,6 +120,12 @@ pub enum LaunchError {
         why: &'static str,
         source: Box<RpcError>,
     },
+    #[error("service \"{service}\": its post_start hook \"{command}\" failed")]
+    PostStart {
+        service: String,
+        command: String,
+        source: Box<HookError>,
+    },
     #[error("service \"{service}\" can't be created")]
     Create { service: String, source: RpcError },
     #[error("service \"{service}\" can't be started")]
@@ -144,6 +151,7 @@ impl LaunchError {
             | Self::Spec(_)
             | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
+            Self::PostStart { .. } => "CE-HOOK",
             _ => "CE-LAUNCH",
         }
     }
@@ -163,6 +171,7 @@ impl LaunchError {
             | Self::ImageRoot { service, .. }
             | Self::Root { service, .. }
             | Self::Command { service, .. }
+            | Self::PostStart { service, .. }
             | Self::Create { service, .. }
             | Self::Start { service, .. } => Some(service),
             _ => None,
@@ -197,7 +206,8 @@ impl LaunchError {
             | Self::FilesTooLarge { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
-            | Self::Command { .. } => true,
+            | Self::Command { .. }
+            | Self::PostStart { .. } => true,
             _ => false,
         }
     }
@@ -217,6 +227,24 @@ pub(super) fn start_error(service: &str, source: RpcError) -> LaunchError {
         service: service.to_owned(),
         source,
     })
+}
+
+/// What a shell says of a command that can't be run: 127 where there is none, 126 where it can't be
+/// executed; none where something else went wrong.
+pub fn command_code(error: &RpcError) -> Option<u8> {
+    let message = error.message.to_ascii_lowercase();
+    let said = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    // crun opens the program, runc looks at it.
+    if said(&[
+        "permission denied",
+        "open executable",
+        "exec format error",
+        "is a directory",
+    ]) {
+        return Some(126);
+    }
+    let not_found = said(&["exec: "]) && said(&["no such file or directory"]);
+    (not_found || said(&["executable file"])).then_some(127)
 }
 
 fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
@@ -275,6 +303,43 @@ mod tests {
             );
             assert_eq!(error.code(), "CE-LAUNCH-EXEC");
         }
+    }
+
+    #[test]
+    fn a_command_that_fails_has_a_shells_code() {
+        let code = |message: &str| {
+            command_code(&RpcError {
+                call: "Tasks.Start",
+                subject: "web".to_owned(),
+                code: Code::Unknown,
+                message: message.to_owned(),
+            })
+        };
+        let crun = "OCI runtime exec failed: ";
+        assert_eq!(
+            code(&format!("{crun}open executable: Operation not permitted")),
+            Some(126)
+        );
+        assert_eq!(
+            code(&format!("{crun}executable file `/nope` not found in $PATH")),
+            Some(127)
+        );
+        assert_eq!(
+            code(&format!("{crun}chdir `/nope`: No such file or directory")),
+            None
+        );
+        let runc = "OCI runtime exec failed: exec failed: unable to start container process: ";
+        assert_eq!(
+            code(&format!("{runc}exec: \"/etc\": is a directory")),
+            Some(126)
+        );
+        assert_eq!(
+            code(&format!(
+                "{runc}exec: \"x\": executable file not found in $PATH"
+            )),
+            Some(127)
+        );
+        assert_eq!(code("no space left on device"), None);
     }
 
     #[test]
