@@ -35,6 +35,7 @@ mod runtimes;
 mod services;
 mod several_tasks;
 mod storage;
+mod storage_attacks;
 mod sys;
 mod trial;
 mod up;
@@ -71,6 +72,7 @@ fn tests() -> Vec<Test> {
         images::tests(),
         services::tests(),
         storage::tests(),
+        storage_attacks::tests(),
         names::tests(),
         several_tasks::tests(),
         runtimes::tests(),

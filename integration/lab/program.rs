@@ -1,7 +1,7 @@
 //! Runs of the program under test without Mesos: `up`, `cleanup`, `image load` and the others.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -68,6 +68,11 @@ impl<'lab> Up<'lab> {
             command,
             options: lab.options(),
         }
+    }
+
+    /// The project's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The project's Compose file, under its usual name.

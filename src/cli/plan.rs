@@ -1,5 +1,7 @@
 //! `plan`: what `up` would do, shown and not done.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -10,9 +12,11 @@ use super::project::ProjectFlags;
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::{self, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
-use crate::pod::plan::{ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan};
+use crate::pod::plan::{
+    ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, Submounts, VolumePlace,
+};
 use crate::pod::planner;
 use crate::sys;
 
@@ -102,7 +106,11 @@ pub(super) fn plan(
         network,
         run_dir: folders.pod_state(&id),
         binds: BindsRule::Anywhere,
-        volumes: VolumesRule::Kept(folders.volumes()),
+        volumes: VolumesRule {
+            life: VolumeLife::Kept,
+            named: folders.volumes(),
+            anonymous: folders.pod_root(&id).join("volumes"),
+        },
         environment: Vec::new(),
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
@@ -167,8 +175,19 @@ fn show(plan: &PodPlan) -> Value {
             "pids_limit": sandbox.pids_limit,
         },
         "volumes": plan.volumes.iter().map(|volume| {
-            json!({"name": volume.name, "path": volume.path.display().to_string()})
+            json!({
+                "name": volume.name,
+                "kind": match volume.place {
+                    VolumePlace::Pod { .. } => "pod",
+                    VolumePlace::Kept { .. } => "kept",
+                    VolumePlace::External { .. } => "external",
+                    VolumePlace::Tmpfs { .. } => "tmpfs",
+                    VolumePlace::Bind { .. } => "bind",
+                },
+                "path": volume.path().display().to_string(),
+            })
         }).collect::<Vec<_>>(),
+        "images": plan.images.iter().map(|it| it.image.value.as_str()).collect::<Vec<_>>(),
         "containers": plan.containers.iter().map(container).collect::<Vec<_>>(),
     })
 }
@@ -212,12 +231,37 @@ fn container(plan: &ContainerPlan) -> Value {
     })
 }
 
+fn shown(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
 fn mount(plan: &MountPlan) -> Value {
     let source = match &plan.source {
-        MountSource::Bind { path, create, .. } => {
-            json!({"bind": path.display().to_string(), "create": create})
+        MountSource::Bind {
+            path,
+            create,
+            submounts,
+            propagation,
+            ..
+        } => json!({
+            "bind": path.display().to_string(),
+            "create": create,
+            "submounts": match submounts {
+                Submounts::AsTop => "enabled",
+                Submounts::Writable => "writable",
+                Submounts::Left => "disabled",
+            },
+            "propagation": format!("{propagation:?}").to_lowercase(),
+        }),
+        MountSource::Volume {
+            name,
+            subpath,
+            copy,
+            ..
+        } => json!({"volume": name, "subpath": shown(subpath.as_deref()), "copy": copy}),
+        MountSource::Image { image, subpath, .. } => {
+            json!({"image": image, "subpath": shown(subpath.as_deref())})
         }
-        MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
         MountSource::Tmpfs { options } => json!({"tmpfs": options}),
         MountSource::File(file) => json!({
             "file": file.name,

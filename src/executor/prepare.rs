@@ -10,14 +10,14 @@ use tracing::warn;
 use super::config::{Config, NetworkMode};
 use super::description::Description;
 use super::refusal::Refusal;
-use super::sandbox::{OWN_FOLDER, Sandbox};
+use super::sandbox::{OWN_FOLDER, Sandbox, SandboxError};
 use super::sandbox_files::SandboxFiles;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
@@ -142,7 +142,7 @@ pub(super) async fn prepare(
         network,
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
-        volumes: VolumesRule::Sandbox(volumes(ground, ordinal)),
+        volumes: volumes(ground, ordinal),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
@@ -184,7 +184,7 @@ pub(super) async fn prepare(
             base_is_ours: true,
             base_others: host.cgroups().owned_by_launcher(base),
         },
-        user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
+        user_files: UserFiles::sandbox(ground.sandbox.folder()?).map_err(SandboxError::Open)?,
         prefix,
     };
     Ok(Box::new(Prepared { host, request }))
@@ -205,7 +205,7 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
         environment: description.environment.clone(),
         ..LoadOptions::default()
     };
-    let files = SandboxFiles::new(ground.sandbox.folder()?);
+    let files = SandboxFiles::new(ground.sandbox.users_folder()?);
     let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
         diagnostics: error.diagnostics,
         sources: error.sources,
@@ -223,13 +223,18 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
     Ok(loaded)
 }
 
-/// Where the pod's named volumes are. Pods of one executor share its sandbox, but no volume.
-fn volumes(ground: &Ground, ordinal: u32) -> PathBuf {
-    let name = match ordinal {
-        0 => "volumes".to_owned(),
-        ordinal => format!("volumes-{ordinal}"),
+/// Where the pod's volumes are. Pods of one executor share its sandbox, but no volume.
+fn volumes(ground: &Ground, ordinal: u32) -> VolumesRule {
+    let suffix = match ordinal {
+        0 => String::new(),
+        ordinal => format!("-{ordinal}"),
     };
-    ground.sandbox.path().join(OWN_FOLDER).join(name)
+    let own = ground.sandbox.path().join(OWN_FOLDER);
+    VolumesRule {
+        life: VolumeLife::Sandbox,
+        named: own.join(format!("volumes{suffix}")),
+        anonymous: own.join(format!("anonymous{suffix}")),
+    }
 }
 
 /// The namespace that Mesos gave the executor where it did, else one for the pod.

@@ -67,6 +67,7 @@ impl Fixture {
                 dns: DnsPlan::default(),
                 hosts: Vec::new(),
                 mounts: Vec::new(),
+                volumes_from: Vec::new(),
                 read_only: false,
                 limits: LimitsPlan::default(),
                 stop: StopPlan {

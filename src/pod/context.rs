@@ -75,13 +75,23 @@ impl BindsRule {
     }
 }
 
-/// Where named volumes are.
+/// Where volumes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VolumesRule {
-    /// `<sandbox>/compose-executor/volumes`: they end with the sandbox.
-    Sandbox(PathBuf),
-    /// `<root>/volumes`, under the project's name: they are kept.
-    Kept(PathBuf),
+pub struct VolumesRule {
+    pub life: VolumeLife,
+    /// The folder of those with a name.
+    pub named: PathBuf,
+    /// The folder of those without. They end with the pod.
+    pub anonymous: PathBuf,
+}
+
+/// How long a named volume lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeLife {
+    /// It ends with the task's sandbox, in which it is.
+    Sandbox,
+    /// It is kept, under the project's name.
+    Kept,
 }
 
 #[cfg(test)]
@@ -98,7 +108,11 @@ pub(super) mod testing {
             ports: PortsRule::Reachable,
             run_dir: "/run/pod".into(),
             binds: BindsRule::Beneath("/p".into()),
-            volumes: VolumesRule::Sandbox("/p/own/volumes".into()),
+            volumes: VolumesRule {
+                life: VolumeLife::Sandbox,
+                named: "/p/own/volumes".into(),
+                anonymous: "/p/own/anonymous".into(),
+            },
             environment: Vec::new(),
             variables: Variables::default(),
             host_address: None,

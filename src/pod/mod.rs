@@ -4,6 +4,7 @@ mod configs;
 pub mod context;
 mod dns;
 mod hosts;
+mod image_volumes;
 mod mounts;
 pub mod names;
 mod networks;
@@ -11,4 +12,9 @@ pub mod order;
 pub mod plan;
 pub mod planner;
 mod signal;
+pub(crate) mod tmpfs;
 pub mod verdict;
+mod volumes;
+mod volumes_from;
+
+pub use volumes::kept_folder;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
-use super::mounts::Mounts;
+use super::mounts::{Collected, Mounts};
 use super::names::ContainerId;
 use super::order::StartOrder;
 use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, Signal, StopPlan};
-use super::{dns, hosts, networks, verdict};
+use super::{dns, hosts, networks, verdict, volumes_from};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
     ByteSize, Condition, DEFAULT_STOP_GRACE, Network, NetworkMode, Project, Published, PullPolicy,
@@ -53,6 +53,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         service_checks(service, context, &mut found);
         containers.push(container(service, context, &names, &mut mounts, &mut found));
     }
+    volumes_from::apply(project, &mut containers, &mut mounts.pins, &mut found);
     let shm_size = shm_size(project, &mut found);
     let (errors, warnings): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -67,6 +68,12 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         .images
         .iter()
         .map(|path| project.working_dir.join(&path.value));
+    let Collected {
+        volumes,
+        images,
+        pins,
+        anonymous,
+    } = mounts.collected();
     let plan = PodPlan {
         id: context.id.clone(),
         task: context.task.clone(),
@@ -79,7 +86,10 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             shm_size,
             pids_limit: POD_PIDS,
         },
-        volumes: mounts.volumes,
+        volumes,
+        images,
+        pins,
+        anonymous,
         containers,
         order,
         archives: archives.chain(context.archives.iter().cloned()).collect(),
@@ -303,6 +313,7 @@ fn container(
         domainname: service.domainname.as_ref().map(|name| name.value.clone()),
         dns: dns::plan(service, found),
         mounts: mounts.of(service, found),
+        volumes_from: Vec::new(),
         read_only: service
             .read_only
             .as_ref()

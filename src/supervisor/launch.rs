@@ -17,6 +17,7 @@ use super::launch_error::{LaunchError, create_error, start_error};
 use super::pod::PodRun;
 use super::report::ServiceState;
 use super::sandbox::{self, RunDir};
+use super::storage::Storage;
 use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
 use crate::journal::Step;
@@ -57,9 +58,16 @@ impl PodRun {
         let images = images?;
         let leased = host.client.with_lease(&lease);
         self.go_on()?;
+        let containers = self.plan.containers.len();
+        let declared: Vec<&[String]> = images[..containers]
+            .iter()
+            .map(|image| image.volumes.as_slice())
+            .collect();
+        self.plan.add_image_volumes(&declared);
 
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
-        sandbox::pin(&self.plan, &self.user_files, &self.journal)?;
+        self.mount_images(&leased, &images[containers..]).await?;
+        self.storage = Storage::set_up(&self.plan, &self.user_files, &self.journal)?;
         configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
         self.go_on()?;
 
@@ -71,6 +79,8 @@ impl PodRun {
         let pause_pid = pause.pid;
         self.pause = Some(pause);
         let documents = documents?;
+        self.storage
+            .pin_volumes(&self.plan, &self.user_files, &self.journal)?;
         self.go_on()?;
 
         self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
@@ -107,6 +117,30 @@ impl PodRun {
         }
     }
 
+    /// Mounts the images that containers mount, read-only.
+    async fn mount_images(
+        &self,
+        leased: &crate::containerd::Client,
+        images: &[PodImage],
+    ) -> Result<(), LaunchError> {
+        for (plan, image) in self.plan.images.iter().zip(images) {
+            let (key, path) = (plan.key.clone(), plan.path.clone());
+            self.journal.intent(&Step::Snapshot { key: key.clone() })?;
+            let chain = image.chain_id.to_string();
+            let mounts = leased
+                .snapshots(&self.host.snapshotter)
+                .view(&key, &chain, Labels::new())
+                .await
+                .map_err(|source| LaunchError::Root {
+                    service: plan.service.clone(),
+                    source,
+                })?;
+            self.journal.intent(&Step::Mount { path: path.clone() })?;
+            image_root::mount(&mounts, &path)?;
+        }
+        Ok(())
+    }
+
     /// A root and a runtime document for each container.
     async fn documents(
         &self,
@@ -129,7 +163,8 @@ impl PodRun {
                     service: name(),
                     source,
                 })?;
-            let accounts = image_root::look_into(&mounts, &run.look(), plan, &self.user_files)?;
+            let accounts =
+                image_root::look_into(&mounts, &run.look(), plan, &image.defaults, &self.storage)?;
             let folder = run.files(service);
             let files = ContainerFiles {
                 shm: run.shm(),

@@ -15,6 +15,7 @@ use super::life::KILL_WAIT;
 use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
+use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
@@ -160,6 +161,7 @@ pub(super) struct PodRun {
     pub(super) host: Arc<Host>,
     pub(super) plan: PodPlan,
     pub(super) user_files: UserFiles,
+    pub(super) storage: Storage,
     pub(super) journal: Journal,
     pub(super) logs: Logs,
     pub(super) exits: Exits,
@@ -202,6 +204,7 @@ impl PodRun {
                 host,
                 plan,
                 user_files,
+                storage: Storage::default(),
                 journal,
                 logs,
                 orders,
