@@ -56,8 +56,24 @@ fuzz: ## fuzz what reads strangers' texts, each for a minute; needs the nightly 
 	@rustup run nightly rustc --version || { echo "fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly"; exit 1; }
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	for target in project interpolation dotenv units image_reference; do \
-		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p fuzz/corpus/$$target && \
+		cargo +nightly fuzz run $$target fuzz/corpus/$$target integration/compose/probes/cases -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=25 || exit 1; \
 	done
+
+# How often each variant is measured.
+BENCH_ROUNDS ?= 15
+
+.PHONY: bench
+bench: root tools lab ## measure what the project promises; FIGURES=FILE keeps the numbers as JSON
+	cargo bench --locked --bench bench -- --rounds $(BENCH_ROUNDS) $(if $(FIGURES),--json $(FIGURES)) $(BENCHES)
+
+# Where the peers that we are measured against are put.
+export BENCH_PEERS ?= $(CURDIR)/lab/peers
+
+.PHONY: bench-peers
+bench-peers: root ## get podman, docker compose and newer containerds to be measured against, in a folder
+	integration/bench/get-peers $(BENCH_PEERS)
 
 .PHONY: tools
 tools: ## install, by apt, what is missing here

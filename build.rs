@@ -1,4 +1,4 @@
-//! Builds what the executor embeds: the pause program, and the code for Mesos' messages.
+//! Builds what the executor embeds: the pause program and the init, and the code for Mesos' messages.
 //!
 //! Both belong to the feature `executor`; the pure half of the crate needs no build step.
 
@@ -14,25 +14,27 @@ mod executor {
     use std::path::PathBuf;
     use std::process::Command;
 
-    const PAUSE: &str = "src/pause/pause.rs";
     const MESOS: &str = "src/mesos/proto/mesos.proto";
 
     pub(super) fn build() {
-        pause();
+        program("pause");
+        program("init");
         messages();
     }
 
     /// A program without the standard library can't be a target of this package: its panic
     /// strategy would have to be the whole package's. One call of the compiler does.
-    fn pause() {
-        println!("cargo::rerun-if-changed={PAUSE}");
+    fn program(name: &str) {
+        let source = format!("src/pause/{name}.rs");
+        println!("cargo::rerun-if-changed={source}");
         let rustc = env::var("RUSTC").expect("cargo names the compiler");
         let target = env::var("TARGET").expect("cargo names the target");
-        let out = PathBuf::from(env::var("OUT_DIR").expect("cargo names a folder")).join("pause");
+        let out = PathBuf::from(env::var("OUT_DIR").expect("cargo names a folder")).join(name);
         let status = Command::new(rustc)
             .args([
                 "--edition=2024",
-                "--crate-name=pause",
+                "--crate-name",
+                name,
                 "--crate-type=bin",
                 "--target",
                 &target,
@@ -54,10 +56,10 @@ mod executor {
             ])
             .arg("-o")
             .arg(&out)
-            .arg(PAUSE)
+            .arg(&source)
             .status()
             .expect("the compiler that builds this script runs");
-        assert!(status.success(), "the pause program does not build");
+        assert!(status.success(), "{source} does not build");
     }
 
     fn messages() {

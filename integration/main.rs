@@ -12,6 +12,7 @@
 
 mod agent_restart;
 mod app;
+mod attributes;
 mod cleanup;
 mod client;
 mod executor_crash;
@@ -71,6 +72,7 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        attributes::tests(),
         storage::tests(),
         storage_attacks::tests(),
         names::tests(),

@@ -12,7 +12,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![Mesos:
         a_broken_compose_file,
         a_key_that_does_not_exist,
-        a_key_that_is_not_supported_yet,
+        a_key_that_is_refused,
         no_compose_file,
         a_missing_archive,
         an_image_in_no_archive,
@@ -81,11 +81,11 @@ fn a_key_that_does_not_exist(lab: &Lab) {
     invalid(Task::app(lab, services), &["compose.yaml:7:5", "comand"]);
 }
 
-fn a_key_that_is_not_supported_yet(lab: &Lab) {
-    let services = "  web:\n    image: app:1\n    blkio_config: {weight: 300}\n";
+fn a_key_that_is_refused(lab: &Lab) {
+    let services = "  web:\n    image: app:1\n    gpus: all\n";
     invalid(
         Task::app(lab, services),
-        &["compose.yaml:7:5", "blkio_config", "not supported yet"],
+        &["compose.yaml:7:5", "gpus", "refused for now"],
     );
 }
 

@@ -59,10 +59,15 @@ macro_rules! tests {
 pub(crate) use tests;
 
 impl Test {
-    /// The test, as libtest's interface wants it; named `module::name`.
+    /// `module::name`: the theme, and the file in it if it has several.
+    pub(crate) fn full_name(&self) -> String {
+        let module = self.module.split_once("::").map(|(_, module)| module);
+        format!("{}::{}", module.unwrap_or(self.module), self.name)
+    }
+
+    /// The test, as libtest's interface wants it.
     pub(crate) fn trial(self, lab: SharedLab) -> Trial {
-        let module = self.module.rsplit("::").next().unwrap_or_default();
-        Trial::test(format!("{module}::{}", self.name), move || self.run(&lab))
+        Trial::test(self.full_name(), move || self.run(&lab))
     }
 
     /// A test that panics still drops what it holds, which ends its pods; then the oracle looks,

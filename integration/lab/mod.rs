@@ -5,6 +5,7 @@
 
 pub(crate) mod containerd;
 pub(crate) mod host;
+pub(crate) mod hugetlb;
 pub(crate) mod mesos;
 pub(crate) mod pod;
 pub(crate) mod program;

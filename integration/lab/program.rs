@@ -215,6 +215,16 @@ impl UpRun {
         })
     }
 
+    /// Where the project's files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The cgroup that the pod is below.
+    pub(crate) fn cgroup(&self) -> String {
+        self.cgroup.path()
+    }
+
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
         Pod::below(&self.cgroup.path())

@@ -110,7 +110,7 @@ impl<'lab> Task<'lab> {
         self.option("--tasks", tasks)
     }
 
-    /// A LAUNCH_GROUP of so many.
+    /// A `LAUNCH_GROUP` of so many.
     pub(crate) fn group(self, tasks: usize) -> Self {
         self.option("--group", tasks)
     }
@@ -182,6 +182,11 @@ impl Update {
     pub(crate) fn data(&self) -> Value {
         let text = self.0["data"].as_str().expect("a terminal update has data");
         serde_json::from_str(text).expect("the data is JSON")
+    }
+
+    /// When its sender made it, in seconds since 1970.
+    pub(crate) fn timestamp(&self) -> f64 {
+        self.0["timestamp"].as_f64().expect("an update has a time")
     }
 
     pub(crate) fn is_terminal(&self) -> bool {

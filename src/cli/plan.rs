@@ -6,19 +6,27 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Environment;
+use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use super::project::ProjectFlags;
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::{self, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
+use crate::executor::with_causes;
+use crate::oci;
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{
-    ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, Submounts, VolumePlace,
+    ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName,
+    Submounts, VolumePlace,
 };
-use crate::pod::planner;
+use crate::pod::planner::{self, Planned};
+use crate::supervisor::preview::{self, ContainerPreview, Preview};
+use crate::supervisor::user_files::UserFiles;
+use crate::supervisor::{LaunchError, facts};
 use crate::sys;
+use crate::sys::cgroup::Hierarchies;
 
 /// Below which pods are put without Mesos.
 const CGROUP_BASE: &str = "/compose-executor";
@@ -29,7 +37,9 @@ const CGROUP_BASE: &str = "/compose-executor";
   compose-executor plan                     what `up` would do with compose.yaml here
   compose-executor plan --format json       the same for programs
 
-Reads the files and nothing else: no containerd is needed, and no image.")]
+Reads the files, and the archives of images that they name; nothing is made. The runtime documents are
+those of a launch: limits and capabilities are containerd's if one answers, else this process' own. What an
+image decides that is in no archive is named in `from_the_image`.")]
 pub(super) struct PlanArgs {
     /// As YAML for people, or as JSON
     #[arg(long, value_enum, default_value_t)]
@@ -44,8 +54,29 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
     let loaded = load(project, environment)?;
-    let planned = plan(&loaded, host, &config, "plan")?;
-    let shown = show(&planned);
+    let mut planned = planned(&loaded, host, &config, "plan")?;
+    let options = host.options(&config, environment);
+    let preview = block_on(async {
+        let (facts, asked) = facts::look(&options.containerd).await?;
+        if !asked {
+            exit::warn(
+                "note: no containerd answers; limits and capabilities are shown as this process has them",
+            );
+        }
+        let files = UserFiles::Anywhere;
+        let made = preview::preview(&mut planned.plan, &host.folders(), &facts, &files).await;
+        made.map_err(|error| launch_error(&loaded, &error))
+    })?;
+    let warnings = loaded.warnings.iter().chain(&planned.warnings);
+    let lines = warnings.map(|warning| warning.one_line(&loaded.sources));
+    let mut lines: Vec<String> = lines.collect();
+    for container in &preview.containers {
+        for line in &container.lowered {
+            exit::warn(&format!("warning: {line}"));
+            lines.push(line.clone());
+        }
+    }
+    let shown = show(&planned.plan, &preview, &lines);
     let text = match args.format {
         Format::Table => serde_yaml::to_string(&shown).map_err(CommandError::failed)?,
         Format::Json => format!("{shown:#}\n"),
@@ -73,6 +104,15 @@ pub(super) fn load(
     Ok(loaded)
 }
 
+/// What stands in a launch's way, with its place in the file where it has one.
+fn launch_error(loaded: &Loaded, error: &LaunchError) -> CommandError {
+    let text = with_causes(error);
+    match error.span() {
+        Some(span) => refused(loaded, vec![Diagnostic::invalid(text).at(span)]),
+        None => CommandError::Refused(format!("compose-executor: {text}")),
+    }
+}
+
 /// The plan of `up`; `unique` tells its pod from those before.
 pub(super) fn plan(
     loaded: &Loaded,
@@ -80,6 +120,16 @@ pub(super) fn plan(
     config: &Config,
     unique: &str,
 ) -> Result<PodPlan, CommandError> {
+    planned(loaded, host, config, unique).map(|planned| planned.plan)
+}
+
+/// The plan, whose warnings have been told.
+fn planned(
+    loaded: &Loaded,
+    host: &HostFlags,
+    config: &Config,
+    unique: &str,
+) -> Result<Planned, CommandError> {
     let project = &loaded.project;
     let id = PodId::of_project(
         &project.name,
@@ -104,6 +154,8 @@ pub(super) fn plan(
             NetworkPlan::Host | NetworkPlan::Executor { .. } => PortsRule::Reachable,
         },
         network,
+        host_ports: PortsRule::Reachable,
+        kernel: facts::kernel(&Hierarchies::of_this_process().map_err(CommandError::failed)?),
         run_dir: folders.pod_state(&id),
         binds: BindsRule::Anywhere,
         volumes: VolumesRule {
@@ -120,7 +172,7 @@ pub(super) fn plan(
     match planner::plan(project, &context) {
         Ok(planned) => {
             tell(loaded, &planned.warnings);
-            Ok(planned.plan)
+            Ok(planned)
         }
         Err(errors) => Err(refused(loaded, errors)),
     }
@@ -146,7 +198,7 @@ fn refused(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> CommandError {
     })
 }
 
-fn show(plan: &PodPlan) -> Value {
+fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
     let sandbox = &plan.sandbox;
     let services = |level: &Vec<usize>| -> Vec<&str> {
         level
@@ -173,6 +225,7 @@ fn show(plan: &PodPlan) -> Value {
             "hostname": sandbox.hostname,
             "shm_bytes": sandbox.shm_size.0,
             "pids_limit": sandbox.pids_limit,
+            "document": oci::to_json(&preview.pause),
         },
         "volumes": plan.volumes.iter().map(|volume| {
             json!({
@@ -188,11 +241,13 @@ fn show(plan: &PodPlan) -> Value {
             })
         }).collect::<Vec<_>>(),
         "images": plan.images.iter().map(|it| it.image.value.as_str()).collect::<Vec<_>>(),
-        "containers": plan.containers.iter().map(container).collect::<Vec<_>>(),
+        "containers": plan.containers.iter().zip(&preview.containers)
+            .map(|(plan, preview)| container(plan, preview)).collect::<Vec<_>>(),
+        "warnings": warnings,
     })
 }
 
-fn container(plan: &ContainerPlan) -> Value {
+fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
     let process = &plan.process;
     json!({
         "service": plan.service.value,
@@ -228,6 +283,9 @@ fn container(plan: &ContainerPlan) -> Value {
             "signal": plan.stop.signal.map(|signal| signal.to_string()),
             "grace_seconds": plan.stop.grace.as_secs_f64(),
         },
+        "runtime": plan.runtime.map(RuntimeName::as_str),
+        "from_the_image": preview.from_image,
+        "document": oci::to_json(&preview.document),
     })
 }
 

@@ -56,6 +56,8 @@ pub use engine::engine_checks;
 pub use files::{DiskFiles, FileError, FileKind, Files};
 pub use limits::Limits;
 pub use load::{Discovery, LoadError, LoadOptions, Loaded, Model, load, load_model};
+#[cfg(feature = "executor")]
+pub(crate) use near::nearest;
 pub use node::{Map, Node, Tag, Value};
 pub use print::{to_json, to_yaml};
 pub use render::render;

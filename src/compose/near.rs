@@ -1,7 +1,7 @@
 //! The word that somebody meant: for `did you mean`.
 
 /// The candidate nearest to `word`, if it is near enough to be a slip of the fingers.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -140,6 +140,8 @@ pub(super) async fn prepare(
             NetworkPlan::Host => PortsRule::Offered(task.resources.ports.clone()),
         },
         network,
+        host_ports: PortsRule::Offered(task.resources.ports.clone()),
+        kernel: host.kernel().clone(),
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
         volumes: volumes(ground, ordinal),

@@ -1,6 +1,41 @@
 //! Which capabilities a process gets: capabilities(7).
 
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process};
+
+use super::host::HostFacts;
+use crate::pod::plan::RightsPlan;
+
+/// What a service is to have at most: the standard set, with what its file adds and drops, as
+/// Docker reads the two lists. `ALL` is what the host can give.
+pub(super) fn wanted(
+    standard: &Capabilities,
+    rights: &RightsPlan,
+    host: &HostFacts,
+) -> Capabilities {
+    if rights.privileged {
+        return host.bounding.clone();
+    }
+    let (added, all_added) = named(&rights.capabilities.add);
+    let (dropped, all_dropped) = named(&rights.capabilities.drop);
+    let wanted: Capabilities = if all_added {
+        host.bounding.difference(&dropped).copied().collect()
+    } else if all_dropped {
+        added
+    } else {
+        let kept = standard.difference(&dropped).copied();
+        kept.chain(added).collect()
+    };
+    host.clamp(&wanted)
+}
+
+/// Capabilities by their names, and whether all are named.
+pub(super) fn named(names: &[String]) -> (Capabilities, bool) {
+    let capability = |name: &String| name.trim_start_matches("CAP_").parse::<Capability>().ok();
+    (
+        names.iter().filter_map(capability).collect(),
+        names.iter().any(|name| name == "ALL"),
+    )
+}
 
 /// The sets for a process of user `uid` that is to have `bounding` at most.
 ///
@@ -50,6 +85,27 @@ mod tests {
     fn of_user(uid: u32, fixture: &Fixture) -> LinuxCapabilities {
         let base = BaseSpecs::embedded().container.process;
         of(fixture.host.clamp(&bounding(&base)), uid)
+    }
+
+    #[test]
+    fn a_file_adds_and_drops_as_for_docker() {
+        let fixture = Fixture::new();
+        let standard = bounding(&BaseSpecs::embedded().container.process);
+        let wanted = |add: &[&str], drop: &[&str]| {
+            let mut rights = fixture.plan.rights.clone();
+            rights.capabilities.add = add.iter().map(ToString::to_string).collect();
+            rights.capabilities.drop = drop.iter().map(ToString::to_string).collect();
+            wanted(&standard, &rights, &fixture.host)
+        };
+        assert_eq!(wanted(&[], &[]), standard);
+        assert!(wanted(&["CAP_NET_ADMIN"], &[]).contains(&Capability::NetAdmin));
+        assert!(!wanted(&[], &["CAP_CHOWN"]).contains(&Capability::Chown));
+        let one = Capabilities::from([Capability::NetAdmin]);
+        assert_eq!(wanted(&["CAP_NET_ADMIN"], &["ALL"]), one);
+        let but_one = wanted(&["ALL"], &["CAP_SYS_ADMIN"]);
+        assert_eq!(but_one.len(), fixture.host.bounding.len() - 1);
+        // containerd has it not, so nobody has.
+        assert!(!wanted(&["CAP_SYS_TIME"], &[]).contains(&Capability::SysTime));
     }
 
     #[test]

@@ -50,6 +50,15 @@ pub enum SpecError {
         #[source]
         source: UserError,
     },
+    #[error("service \"{service}\": group \"{group}\" is no group of image \"{image}\"")]
+    Group {
+        service: String,
+        image: String,
+        group: String,
+        span: Span,
+        #[source]
+        source: UserError,
+    },
     #[error("service \"{service}\": nothing can be mounted on {}", target.display())]
     MountTarget {
         service: String,
@@ -95,6 +104,7 @@ impl SpecError {
             Self::NothingToRun { span, .. }
             | Self::Process { span, .. }
             | Self::User { span, .. }
+            | Self::Group { span, .. }
             | Self::MountTarget { span, .. }
             | Self::TmpfsOption { span, .. }
             | Self::Cpus { span, .. }

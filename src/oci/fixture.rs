@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use oci_spec::runtime::PosixRlimitType;
 use serde_json::Value;
 
+use super::devices::HostDevices;
 use super::host::{Arch, HostFacts, KernelVersion};
 use super::image::ImageDefaults;
 use super::mounts::ContainerFiles;
 use super::namespaces::PauseRef;
+use super::seccomp_file::SeccompFile;
 use super::spec::ContainerInput;
 use super::user::Accounts;
 use super::{Capabilities, Capability};
@@ -17,7 +20,8 @@ use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
-    ContainerPlan, DnsPlan, LimitsPlan, NetworkPlan, ProcessPlan, SandboxPlan, StopPlan,
+    CapabilityPlan, ContainerPlan, DnsPlan, LimitsPlan, NamespacesPlan, NetworkPlan, ProcessPlan,
+    RightsPlan, SandboxPlan, SeccompPlan, StopPlan,
 };
 
 /// Where the fixture's service stands in its file.
@@ -40,6 +44,8 @@ pub(super) struct Fixture {
     pub(super) image: ImageDefaults,
     pub(super) accounts: Accounts,
     pub(super) files: ContainerFiles,
+    pub(super) devices: HostDevices,
+    pub(super) seccomp: Option<SeccompFile>,
     pub(super) host: HostFacts,
 }
 
@@ -60,7 +66,11 @@ impl Fixture {
                     task_environment: Vec::new(),
                     working_dir: None,
                     user: None,
+                    groups: Vec::new(),
                     tty: false,
+                    init: false,
+                    rlimits: Vec::new(),
+                    oom_score_adj: None,
                 },
                 hostname: "task".into(),
                 domainname: None,
@@ -69,12 +79,27 @@ impl Fixture {
                 mounts: Vec::new(),
                 volumes_from: Vec::new(),
                 read_only: false,
+                runtime: None,
+                namespaces: NamespacesPlan::default(),
+                sysctls: BTreeMap::new(),
                 limits: LimitsPlan::default(),
+                rights: RightsPlan {
+                    privileged: false,
+                    capabilities: CapabilityPlan::default(),
+                    no_new_privileges: true,
+                    seccomp: SeccompPlan::Default,
+                    apparmor: None,
+                    selinux: None,
+                    unmasked: false,
+                    devices: Vec::new(),
+                    device_rules: Vec::new(),
+                },
                 stop: StopPlan {
                     signal: None,
                     grace: Duration::from_secs(10),
                 },
                 labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
             },
             sandbox: SandboxPlan {
                 id: ContainerId::pause(&pod),
@@ -85,6 +110,7 @@ impl Fixture {
                 hostname: "task".into(),
                 shm_size: ByteSize(64 << 20),
                 pids_limit: 4096,
+                sysctls: BTreeMap::new(),
             },
             image: ImageDefaults::default(),
             accounts: Accounts::default(),
@@ -93,14 +119,17 @@ impl Fixture {
                 hosts: PathBuf::from("/run/pod/web/hosts"),
                 hostname: PathBuf::from("/run/pod/web/hostname"),
                 resolv_conf: PathBuf::from("/run/pod/resolv.conf"),
+                init: PathBuf::from("/lib/pause/init"),
             },
+            devices: HostDevices::default(),
+            seccomp: None,
             host: HostFacts {
                 arch: Arch::X86_64,
                 kernel: KernelVersion { major: 6, minor: 1 },
                 cgroup_namespace: true,
                 swap_limit: true,
                 bounding: every_capability(),
-                nofile_hard: 1 << 20,
+                rlimits: vec![(PosixRlimitType::RlimitNofile, 1 << 20)],
                 oom_score_floor: -1000,
                 masked_paths: Vec::new(),
             },
@@ -114,6 +143,8 @@ impl Fixture {
             image: &self.image,
             accounts: &self.accounts,
             files: &self.files,
+            devices: &self.devices,
+            seccomp: self.seccomp.as_ref(),
             pause: PauseRef::Unknown,
         }
     }

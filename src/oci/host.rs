@@ -1,6 +1,6 @@
 //! What the host lets a container have: asked once by the caller, and handed in.
 
-use oci_spec::runtime::Capabilities;
+use oci_spec::runtime::{Capabilities, PosixRlimitType};
 
 /// The facts that decide what may stand in a document. A runtime fails on a document that asks for
 /// more than its own process has, so limits and capabilities are clamped to these.
@@ -14,8 +14,9 @@ pub struct HostFacts {
     pub swap_limit: bool,
     /// The bounding set of containerd's process.
     pub bounding: Capabilities,
-    /// The hard limit on open files of containerd's process.
-    pub nofile_hard: u64,
+    /// How far the limits of a process can go, where they can't go all the way: the hard limits of
+    /// containerd's process, unless it may raise them.
+    pub rlimits: Vec<(PosixRlimitType, u64)>,
     /// The lowest `oom_score_adj` that containerd's process may give to another: −1000 with
     /// `CAP_SYS_RESOURCE`, else its own.
     pub oom_score_floor: i32,
@@ -27,6 +28,12 @@ impl HostFacts {
     /// What of `wanted` the host can give.
     pub(super) fn clamp(&self, wanted: &Capabilities) -> Capabilities {
         wanted.intersection(&self.bounding).copied().collect()
+    }
+
+    /// How far a limit can go.
+    pub(super) fn rlimit_max(&self, kind: PosixRlimitType) -> u64 {
+        let known = self.rlimits.iter().find(|(known, _)| *known == kind);
+        known.map_or(u64::MAX, |(_, most)| *most)
     }
 }
 

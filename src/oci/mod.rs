@@ -9,6 +9,8 @@
 
 mod base;
 mod capabilities;
+mod clamp;
+mod devices;
 mod environment;
 mod error;
 mod exec;
@@ -21,10 +23,13 @@ mod process;
 mod resources;
 mod sandbox;
 mod seccomp;
+mod seccomp_file;
 mod spec;
 mod user;
 
 pub use base::{BaseSpecError, BaseSpecs, BaseTexts, Document};
+pub use clamp::lowered;
+pub use devices::{HostDevice, HostDevices};
 pub use error::{ProcessError, SpecError};
 pub use exec::{ExecInput, exec_process};
 pub use host::{Arch, HostFacts, KernelVersion, KernelVersionError};
@@ -32,8 +37,9 @@ pub use image::ImageDefaults;
 pub use json::to_json;
 pub use mounts::{ContainerFiles, is_reserved};
 pub use namespaces::{PauseRef, join};
-pub use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
+pub use oci_spec::runtime::{Capabilities, Capability, PosixRlimitType, Process, Spec};
 pub use sandbox::pause_spec;
+pub use seccomp_file::{SeccompFile, SeccompFileError};
 pub use spec::{ContainerInput, container_spec};
 pub use user::{Accounts, ResolvedUser, UserError};
 

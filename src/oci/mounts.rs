@@ -5,8 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::Mount;
 
 use super::error::SpecError;
+use super::process::INIT;
 use crate::compose::model::Propagation;
-use crate::pod::plan::{ContainerPlan, MountPlan, MountSource};
+use crate::pod::plan::{ContainerPlan, IpcPlan, MountPlan, MountSource};
 use crate::pod::tmpfs;
 
 /// Files and folders on the host that the supervisor makes for a container before it is created.
@@ -18,6 +19,8 @@ pub struct ContainerFiles {
     pub hosts: PathBuf,
     pub hostname: PathBuf,
     pub resolv_conf: PathBuf,
+    /// The program that a container may have as its init.
+    pub init: PathBuf,
 }
 
 /// What a tmpfs gets where the file names no size. The kernel's own default is half of the memory.
@@ -31,12 +34,14 @@ pub(super) fn mounts(
     files: &ContainerFiles,
 ) -> Result<Vec<Mount>, SpecError> {
     let mut mounts = standard;
-    mounts.push(bind(
-        &files.shm,
-        Path::new("/dev/shm"),
-        &["rbind", "rprivate", "nosuid", "noexec", "nodev"],
-        false,
-    ));
+    if plan.rights.privileged {
+        mounts.iter_mut().for_each(make_writable);
+    }
+    mounts.extend(shm(plan, files));
+    if plan.process.init {
+        let options = ["rbind", "rprivate", "nosuid", "nodev"];
+        mounts.push(bind(&files.init, Path::new(INIT), &options, true));
+    }
     for (source, target) in [
         (&files.hosts, "/etc/hosts"),
         (&files.hostname, "/etc/hostname"),
@@ -63,6 +68,40 @@ pub(super) fn mounts(
     // Stable, so that mounts of one depth keep their order.
     mounts.sort_by_key(|mount| mount.destination().components().count());
     Ok(mounts)
+}
+
+/// /sys and the cgroups, which a privileged container may change.
+fn make_writable(mount: &mut Mount) {
+    if mount.destination().starts_with("/sys") {
+        for option in mount.options_mut().iter_mut().flatten() {
+            if option == "ro" {
+                "rw".clone_into(option);
+            }
+        }
+    }
+}
+
+/// /dev/shm goes with the IPC namespace.
+fn shm(plan: &ContainerPlan, files: &ContainerFiles) -> Option<Mount> {
+    const TARGET: &str = "/dev/shm";
+    let options = ["rbind", "rprivate", "nosuid", "noexec", "nodev"];
+    let shared = |source: &Path| bind(source, Path::new(TARGET), &options, false);
+    match plan.namespaces.ipc {
+        IpcPlan::Pod => Some(shared(&files.shm)),
+        IpcPlan::Host => Some(shared(Path::new(TARGET))),
+        IpcPlan::OwnWithoutShm => None,
+        IpcPlan::Own { shm_size } => {
+            let size = format!("size={}", shm_size.0);
+            let options = ["nosuid", "noexec", "nodev", "mode=1777", &size];
+            let options = options.map(str::to_owned).into();
+            Some(of_type(
+                "tmpfs",
+                Path::new("shm"),
+                Path::new(TARGET),
+                options,
+            ))
+        }
+    }
 }
 
 fn planned(mount: &MountPlan, plan: &ContainerPlan) -> Result<Mount, SpecError> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec};
 
 use super::host::HostFacts;
-use crate::pod::plan::NetworkPlan;
+use crate::pod::plan::{IpcPlan, NamespacesPlan, NetworkPlan, Sharing};
 
 /// The pause container's first process, whose namespaces the others join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,36 +55,53 @@ pub(super) fn of_pause(network: &NetworkPlan, host: &HostFacts) -> Vec<LinuxName
         new(LinuxNamespaceType::Ipc),
         new(LinuxNamespaceType::Uts),
     ];
-    namespaces.extend(of_all(network, host));
+    namespaces.extend(pods_network(network));
+    namespaces.extend(own_cgroup(host));
     namespaces
 }
 
-/// A service's: mounts and host name of its own, the rest of the pod's.
+/// A service's: mounts and host name of its own, the rest as its plan says. A namespace that is not
+/// named is the host's.
 pub(super) fn of_service(
     pause: PauseRef,
     network: &NetworkPlan,
+    plan: &NamespacesPlan,
     host: &HostFacts,
 ) -> Vec<LinuxNamespace> {
-    let mut namespaces = vec![
-        new(LinuxNamespaceType::Mount),
-        new(LinuxNamespaceType::Uts),
-        joined(LinuxNamespaceType::Pid, &pause.path("pid")),
-        joined(LinuxNamespaceType::Ipc, &pause.path("ipc")),
-    ];
-    namespaces.extend(of_all(network, host));
+    let of = |typ, sharing, name: &str| match sharing {
+        Sharing::Pod => Some(joined(typ, &pause.path(name))),
+        Sharing::Own => Some(new(typ)),
+        Sharing::Host => None,
+    };
+    let ipc = match plan.ipc {
+        IpcPlan::Pod => Sharing::Pod,
+        IpcPlan::Own { .. } | IpcPlan::OwnWithoutShm => Sharing::Own,
+        IpcPlan::Host => Sharing::Host,
+    };
+    let mut namespaces = vec![new(LinuxNamespaceType::Mount), new(LinuxNamespaceType::Uts)];
+    namespaces.extend(of(LinuxNamespaceType::Pid, plan.pid, "pid"));
+    namespaces.extend(of(LinuxNamespaceType::Ipc, ipc, "ipc"));
+    namespaces.extend(match plan.network {
+        Sharing::Pod => pods_network(network),
+        Sharing::Own => Some(new(LinuxNamespaceType::Network)),
+        Sharing::Host => None,
+    });
+    if plan.cgroup != Sharing::Host {
+        namespaces.extend(own_cgroup(host));
+    }
     namespaces
 }
 
-/// The network's, unless it is the host's, and a cgroup namespace of one's own: without it
-/// /proc/self/cgroup and the cgroup mount would show the agent's tree.
-fn of_all(network: &NetworkPlan, host: &HostFacts) -> Vec<LinuxNamespace> {
-    let network = network
-        .netns()
-        .map(|path| joined(LinuxNamespaceType::Network, path));
-    let cgroup = host
-        .cgroup_namespace
-        .then(|| new(LinuxNamespaceType::Cgroup));
-    network.into_iter().chain(cgroup).collect()
+/// The pod's, unless that is the host's.
+fn pods_network(network: &NetworkPlan) -> Option<LinuxNamespace> {
+    let path = network.netns()?;
+    Some(joined(LinuxNamespaceType::Network, path))
+}
+
+/// Without it /proc/self/cgroup and the cgroup mount would show the agent's tree.
+fn own_cgroup(host: &HostFacts) -> Option<LinuxNamespace> {
+    host.cgroup_namespace
+        .then(|| new(LinuxNamespaceType::Cgroup))
 }
 
 fn new(typ: LinuxNamespaceType) -> LinuxNamespace {
@@ -154,6 +171,30 @@ mod tests {
             ..fixture.input()
         };
         assert_eq!(container_spec(&base, &fixture.host, &known).unwrap(), spec);
+    }
+
+    #[test]
+    fn a_service_can_keep_to_itself_or_be_the_hosts() {
+        let host = Fixture::new().host;
+        let network = NetworkPlan::Own {
+            netns: "/run/netns/pod".into(),
+        };
+        let of =
+            |plan: NamespacesPlan| lines(&of_service(PauseRef::Pid(7), &network, &plan, &host));
+        let alone = NamespacesPlan {
+            pid: Sharing::Own,
+            ipc: IpcPlan::OwnWithoutShm,
+            network: Sharing::Own,
+            cgroup: Sharing::Own,
+        };
+        assert_eq!(of(alone), ["mnt", "uts", "pid", "ipc", "net", "cgroup"]);
+        let open = NamespacesPlan {
+            pid: Sharing::Host,
+            ipc: IpcPlan::Host,
+            network: Sharing::Pod,
+            cgroup: Sharing::Host,
+        };
+        assert_eq!(of(open), ["mnt", "uts", "net /run/netns/pod"]);
     }
 
     #[test]

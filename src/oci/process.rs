@@ -11,7 +11,10 @@ use super::host::HostFacts;
 use super::spec::ContainerInput;
 use super::user::ResolvedUser;
 use crate::compose::source::Span;
-use crate::pod::plan::ProcessPlan;
+use crate::pod::plan::{ProcessPlan, RlimitPlan, SelinuxPlan};
+
+/// Where a container finds the init that it asks for: on a file system that no image has.
+pub(super) const INIT: &str = "/dev/init";
 
 /// The base document's process, filled in.
 pub(super) fn process(
@@ -25,20 +28,23 @@ pub(super) fn process(
         span: input.plan.service.span,
     };
     let user = user(input)?;
-    let bounding = host.clamp(&capabilities::bounding(base));
-    let rlimits = base
-        .rlimits()
-        .as_deref()
-        .map(|rlimits| clamp(rlimits, host));
+    let rights = &input.plan.rights;
+    let bounding = capabilities::wanted(&capabilities::bounding(base), rights, host);
+    let standard = base.rlimits().clone().unwrap_or_default();
+    let rlimits = rlimits(standard, &input.plan.process.rlimits, host);
+    let score = input.plan.process.oom_score_adj.unwrap_or_default();
     let mut process = base.clone();
     process
         .set_args(Some(args(input)?))
         .set_env(Some(environment(base, input, &user.home).map_err(refused)?))
         .set_cwd(working_dir(wanted_dir(input)).map_err(refused)?)
         .set_capabilities(Some(capabilities::of(bounding, user.uid)))
-        .set_rlimits(rlimits)
+        .set_rlimits(Some(rlimits))
         // Without the field a container would inherit the shim's score.
-        .set_oom_score_adj(Some(host.oom_score_floor.max(0)))
+        .set_oom_score_adj(Some(score.max(host.oom_score_floor)))
+        .set_no_new_privileges(Some(rights.no_new_privileges))
+        .set_apparmor_profile(rights.apparmor.clone())
+        .set_selinux_label(rights.selinux.as_ref().map(SelinuxPlan::label))
         .set_terminal(input.plan.process.tty.then_some(true));
     run_as(&mut process, user);
     check_args(&process).map_err(refused)?;
@@ -75,6 +81,9 @@ fn args(input: &ContainerInput<'_>) -> Result<Vec<String>, SpecError> {
             image: input.plan.image.value.clone(),
             span: input.plan.service.span,
         });
+    }
+    if input.plan.process.init {
+        return Ok([INIT.to_owned()].into_iter().chain(args).collect());
     }
     Ok(args)
 }
@@ -134,7 +143,7 @@ pub(super) fn working_dir(text: &str) -> Result<PathBuf, ProcessError> {
     Ok(clean)
 }
 
-/// The file's user, else the image's, else root.
+/// The file's user, else the image's, else root; with the file's further groups.
 fn user(input: &ContainerInput<'_>) -> Result<ResolvedUser, SpecError> {
     let plan = input.plan;
     let file = plan.process.user.as_ref().filter(|user| !user.is_empty());
@@ -143,33 +152,61 @@ fn user(input: &ContainerInput<'_>) -> Result<ResolvedUser, SpecError> {
         (None, Some(user)) => (user, plan.image.span),
         (None, None) => ("", plan.service.span),
     };
-    input
-        .accounts
-        .resolve(user)
-        .map_err(|source| SpecError::User {
+    let resolved = input.accounts.resolve(user);
+    let mut resolved = resolved.map_err(|source| SpecError::User {
+        service: plan.service.value.clone(),
+        image: plan.image.value.clone(),
+        user: user.to_owned(),
+        span,
+        source,
+    })?;
+    for group in &plan.process.groups {
+        let gid = input.accounts.group(group);
+        let gid = gid.map_err(|source| SpecError::Group {
             service: plan.service.value.clone(),
             image: plan.image.value.clone(),
-            user: user.to_owned(),
-            span,
+            group: group.value.clone(),
+            span: group.span,
             source,
-        })
+        })?;
+        if !resolved.groups.contains(&gid) {
+            resolved.groups.push(gid);
+        }
+    }
+    Ok(resolved)
 }
 
+/// The standard limits, those of the file in their place, none above what the host can give:
 /// setrlimit(2) fails where the hard limit is above containerd's own.
-fn clamp(rlimits: &[PosixRlimit], host: &HostFacts) -> Vec<PosixRlimit> {
-    let clamp = |rlimit: &PosixRlimit| {
-        if rlimit.typ() != PosixRlimitType::RlimitNofile {
-            return *rlimit;
-        }
-        let hard = rlimit.hard().min(host.nofile_hard);
-        PosixRlimitBuilder::default()
-            .typ(rlimit.typ())
-            .hard(hard)
-            .soft(rlimit.soft().min(hard))
-            .build()
-            .expect("every field has a default")
+fn rlimits(standard: Vec<PosixRlimit>, own: &[RlimitPlan], host: &HostFacts) -> Vec<PosixRlimit> {
+    let mut limits = standard;
+    for limit in own {
+        let Some(kind) = rlimit_type(&limit.name) else {
+            continue; // The engine's checks know them all.
+        };
+        limits.retain(|known| known.typ() != kind);
+        limits.push(rlimit(kind, limit.soft, limit.hard));
+    }
+    let clamp = |limit: &PosixRlimit| {
+        let hard = limit.hard().min(host.rlimit_max(limit.typ()));
+        rlimit(limit.typ(), Some(limit.soft().min(hard)), Some(hard))
     };
-    rlimits.iter().map(clamp).collect()
+    limits.iter().map(clamp).collect()
+}
+
+fn rlimit(kind: PosixRlimitType, soft: Option<u64>, hard: Option<u64>) -> PosixRlimit {
+    PosixRlimitBuilder::default()
+        .typ(kind)
+        // RLIM_INFINITY.
+        .soft(soft.unwrap_or(u64::MAX))
+        .hard(hard.unwrap_or(u64::MAX))
+        .build()
+        .expect("every field has a default")
+}
+
+/// By the name that the runtime specification has for it.
+pub(super) fn rlimit_type(name: &str) -> Option<PosixRlimitType> {
+    serde_json::from_value(name.into()).ok()
 }
 
 #[cfg(test)]
@@ -363,6 +400,46 @@ mod tests {
     }
 
     #[test]
+    fn the_files_groups_and_limits_are_added() {
+        let mut fixture = Fixture::new();
+        fixture.accounts = Accounts::parse(b"", b"audio:x:29:\n").unwrap();
+        fixture.plan.process.groups = vec![spanned("audio".into(), 30), spanned("7".into(), 31)];
+        let limit = |name: &str, soft, hard| RlimitPlan {
+            name: name.into(),
+            soft,
+            hard,
+        };
+        fixture.plan.process.rlimits = vec![
+            limit("RLIMIT_NOFILE", Some(10), Some(20)),
+            limit("RLIMIT_MEMLOCK", None, None),
+        ];
+        fixture.plan.process.oom_score_adj = Some(200);
+        fixture.plan.process.init = true;
+        let process = fill(&fixture).unwrap();
+        assert_eq!(process.user().additional_gids(), &Some(vec![0, 29, 7]));
+        let rlimits = process.rlimits().clone().unwrap();
+        let rlimits: Vec<_> = rlimits
+            .iter()
+            .map(|it| format!("{} {} {}", it.typ(), it.soft(), it.hard()))
+            .collect();
+        insta::assert_snapshot!(rlimits.join("\n"), @r"
+        RLIMIT_CORE 0 0
+        RLIMIT_NOFILE 10 20
+        RLIMIT_MEMLOCK 18446744073709551615 18446744073709551615
+        ");
+        assert_eq!(process.oom_score_adj(), Some(200));
+        assert_eq!(
+            process.args().as_ref().unwrap()[..2],
+            ["/dev/init", "nginx"]
+        );
+
+        fixture.plan.process.groups = vec![spanned("wheel".into(), 30)];
+        let error = fill(&fixture).unwrap_err();
+        assert_eq!(error.span().start, 30);
+        insta::assert_snapshot!(error, @r#"service "web": group "wheel" is no group of image "nginx:1""#);
+    }
+
+    #[test]
     fn limits_and_scores_stay_within_containerds_own() {
         let mut fixture = Fixture::new();
         let nofile = |fixture: &Fixture| {
@@ -374,9 +451,9 @@ mod tests {
             (nofile.soft(), nofile.hard())
         };
         assert_eq!(nofile(&fixture), (1024, 1 << 20));
-        fixture.host.nofile_hard = 20_000;
+        fixture.host.rlimits = vec![(PosixRlimitType::RlimitNofile, 20_000)];
         assert_eq!(nofile(&fixture), (1024, 20_000));
-        fixture.host.nofile_hard = 256;
+        fixture.host.rlimits = vec![(PosixRlimitType::RlimitNofile, 256)];
         assert_eq!(nofile(&fixture), (256, 256));
 
         assert_eq!(fill(&fixture).unwrap().oom_score_adj(), Some(0));

@@ -32,6 +32,10 @@ pub fn pause_spec(base: &BaseSpecs, host: &HostFacts, plan: &SandboxPlan, root: 
         // They would be the host's own settings.
         linux.set_sysctl(None);
     }
+    if !plan.sysctls.is_empty() {
+        let sysctls = linux.sysctl_mut().get_or_insert_default();
+        sysctls.extend(plan.sysctls.clone());
+    }
 
     let mut directory = Root::default();
     directory.set_path(root.to_owned()).set_readonly(Some(true));

@@ -3,14 +3,16 @@
 use oci_spec::runtime::{Root, Spec};
 
 use super::base::BaseSpecs;
+use super::devices::HostDevices;
 use super::error::SpecError;
 use super::host::HostFacts;
 use super::image::ImageDefaults;
 use super::mounts::{self, ContainerFiles};
 use super::namespaces::{self, PauseRef};
+use super::seccomp_file::SeccompFile;
 use super::user::Accounts;
-use super::{capabilities, process, resources, sandbox};
-use crate::pod::plan::{ContainerPlan, SandboxPlan};
+use super::{capabilities, devices, process, resources, sandbox};
+use crate::pod::plan::{ContainerPlan, SandboxPlan, SeccompPlan, SelinuxPlan};
 
 /// All that is known of a container before it is made.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,10 @@ pub struct ContainerInput<'a> {
     pub image: &'a ImageDefaults,
     pub accounts: &'a Accounts,
     pub files: &'a ContainerFiles,
+    /// Those that the plan names.
+    pub devices: &'a HostDevices,
+    /// The profile, where the plan names a file.
+    pub seccomp: Option<&'a SeccompFile>,
     pub pause: PauseRef,
 }
 
@@ -33,15 +39,31 @@ pub fn container_spec(
     let process = process::process(&base.container.process, input, host)?;
     let granted = capabilities::bounding(&process);
 
+    let rights = &plan.rights;
     let mut linux = base.container.linux.clone();
-    resources::fill(&mut linux, plan, host)?;
+    resources::fill(&mut linux, plan, input.devices, host)?;
+    devices::fill(&mut linux, rights, input.devices);
     linux
         .set_namespaces(Some(namespaces::of_service(
             input.pause,
             &sandbox.network,
+            &plan.namespaces,
             host,
         )))
-        .set_seccomp(Some(base.seccomp.resolve(host.arch, host.kernel, &granted)));
+        .set_seccomp(match (&rights.seccomp, input.seccomp) {
+            (SeccompPlan::Unconfined, _) => None,
+            (SeccompPlan::File(_), Some(file)) => {
+                Some(file.resolve(host.arch, host.kernel, &granted))
+            }
+            // A file that nobody has read confines no less than the default.
+            (SeccompPlan::Default | SeccompPlan::File(_), _) => {
+                Some(base.seccomp.resolve(host.arch, host.kernel, &granted))
+            }
+        })
+        .set_mount_label(rights.selinux.as_ref().map(SelinuxPlan::label));
+    if !plan.sysctls.is_empty() {
+        linux.set_sysctl(Some(plan.sysctls.clone().into_iter().collect()));
+    }
     if let Some(propagation) = mounts::root_propagation(plan) {
         linux.set_rootfs_propagation(Some(propagation.to_owned()));
     }
@@ -50,7 +72,11 @@ pub fn container_spec(
         let sysctls = linux.sysctl_mut().get_or_insert_default();
         sysctls.insert("kernel.domainname".to_owned(), name.clone());
     }
-    if let Some(masked) = linux.masked_paths_mut() {
+    if rights.unmasked {
+        linux
+            .set_masked_paths(Some(Vec::new()))
+            .set_readonly_paths(Some(Vec::new()));
+    } else if let Some(masked) = linux.masked_paths_mut() {
         masked.extend(host.masked_paths.iter().cloned());
     }
 
@@ -62,6 +88,8 @@ pub fn container_spec(
     spec.set_mounts(Some(mounts::mounts(standard, plan, input.files)?))
         .set_root(Some(root))
         .set_hostname(Some(plan.hostname.clone()));
+    let annotations = spec.annotations_mut().get_or_insert_default();
+    annotations.extend(plan.annotations.clone());
     sandbox::join_group(&mut spec, input.sandbox);
     Ok(spec)
 }
@@ -191,6 +219,7 @@ mod tests {
             memory: Some(ByteSize(128 << 20)),
             cpus: Some(Cpus { nanos: 250_000_000 }),
             pids: Some(100),
+            ..LimitsPlan::default()
         };
         fixture.plan.mounts = vec![
             MountPlan {
@@ -213,7 +242,7 @@ mod tests {
             },
         ];
         fixture.image.env = vec!["PATH=/bin".into(), "MODE=test".into()];
-        fixture.host.nofile_hard = 20_000;
+        fixture.host.rlimits = vec![(oci_spec::runtime::PosixRlimitType::RlimitNofile, 20_000)];
         fixture.host.masked_paths = vec!["/sys/devices/system/cpu/cpu0/thermal_throttle".into()];
         fixture
     }
@@ -309,6 +338,70 @@ mod tests {
           }
         }
         "#);
+    }
+
+    #[test]
+    fn a_privileged_service_is_neither_filtered_nor_masked() {
+        let mut fixture = Fixture::new();
+        let rights = &mut fixture.plan.rights;
+        rights.privileged = true;
+        rights.unmasked = true;
+        rights.no_new_privileges = false;
+        rights.seccomp = SeccompPlan::Unconfined;
+        let base = BaseSpecs::embedded();
+        let spec = container_spec(&base, &fixture.host, &fixture.input()).unwrap();
+        let linux = spec.linux().as_ref().unwrap();
+        assert_eq!(linux.seccomp(), &None);
+        assert_eq!(linux.masked_paths(), &Some(Vec::new()));
+        assert_eq!(linux.readonly_paths(), &Some(Vec::new()));
+        let process = spec.process().as_ref().unwrap();
+        assert_eq!(process.no_new_privileges(), Some(false));
+        assert_eq!(capabilities::bounding(process), fixture.host.bounding);
+        for path in ["/sys", "/sys/fs/cgroup"] {
+            let mounts = spec.mounts().as_ref().unwrap();
+            let mount = mounts.iter().find(|it| it.destination() == Path::new(path));
+            let options = mount.unwrap().options().clone().unwrap();
+            assert!(options.contains(&"rw".to_owned()), "{path}: {options:?}");
+            assert!(!options.contains(&"ro".to_owned()), "{path}: {options:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_can_have_settings_annotations_and_an_init_of_its_own() {
+        let mut fixture = Fixture::new();
+        fixture.plan.sysctls = [("kernel.msgmax".into(), "9000".into())].into();
+        fixture.plan.annotations = [("org.example".into(), "hi".into())].into();
+        fixture.plan.process.init = true;
+        fixture.plan.rights.seccomp = SeccompPlan::File(spanned("/s.json".into(), 50));
+        let profile = br#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
+        fixture.seccomp = Some(SeccompFile::parse(profile).unwrap());
+        let document = to_json(
+            &container_spec(&BaseSpecs::embedded(), &fixture.host, &fixture.input()).unwrap(),
+        );
+        assert_eq!(document["linux"]["sysctl"]["kernel.msgmax"], "9000");
+        assert_eq!(document["annotations"]["org.example"], "hi");
+        assert_eq!(
+            document["annotations"]["io.containerd.runc.v2.group"],
+            "pod-0123456789ab"
+        );
+        assert_eq!(
+            document["linux"]["seccomp"]["defaultAction"],
+            "SCMP_ACT_ALLOW"
+        );
+        let mounts = document["mounts"].as_array().unwrap();
+        let init = mounts.iter().find(|it| it["destination"] == "/dev/init");
+        assert_eq!(init.unwrap()["source"], "/lib/pause/init");
+    }
+
+    #[test]
+    fn settings_of_shared_namespaces_are_made_by_pause() {
+        let mut fixture = Fixture::new();
+        fixture.sandbox.sysctls = [("net.core.somaxconn".into(), "1024".into())].into();
+        let base = BaseSpecs::embedded();
+        let pause = pause_spec(&base, &fixture.host, &fixture.sandbox, Path::new("/pause"));
+        let sysctls = &to_json(&pause)["linux"]["sysctl"];
+        assert_eq!(sysctls["net.core.somaxconn"], "1024");
+        assert_eq!(sysctls["net.ipv4.ip_unprivileged_port_start"], "0");
     }
 
     #[test]

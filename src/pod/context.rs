@@ -1,6 +1,6 @@
 //! What a plan needs to know beside the project: whose pod it is, and where it may put what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -19,6 +19,9 @@ pub struct PodContext {
     pub cgroup_base: CgroupPath,
     pub network: NetworkPlan,
     pub ports: PortsRule,
+    /// What `ports` may mean where the file asks for the host's network.
+    pub host_ports: PortsRule,
+    pub kernel: Kernel,
     /// The pod's folder in `--state`.
     pub run_dir: PathBuf,
     pub binds: BindsRule,
@@ -94,6 +97,41 @@ pub enum VolumeLife {
     Kept,
 }
 
+/// What the machine and its kernel have, as far as a file can ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    pub cgroups: CgroupVersion,
+    /// As the OCI has it: `amd64`.
+    pub architecture: String,
+    /// The CPUs that containers can be given, by number.
+    pub cpus: BTreeSet<u32>,
+    /// Block devices can be shared by weight.
+    pub block_weight: bool,
+    /// CPU time can be given to realtime processes by cgroup.
+    pub realtime: bool,
+    pub security_modules: BTreeSet<SecurityModule>,
+}
+
+/// What a kernel may have to confine processes by their labels or profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecurityModule {
+    AppArmor,
+    Selinux,
+}
+
+impl Kernel {
+    pub(super) fn has(&self, module: SecurityModule) -> bool {
+        self.security_modules.contains(&module)
+    }
+}
+
+/// The version of the cgroup interface that limits are set by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CgroupVersion {
+    V1,
+    V2,
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
@@ -106,6 +144,8 @@ pub(super) mod testing {
             cgroup_base: CgroupPath::try_from("/mesos/4f0a").unwrap(),
             network: NetworkPlan::Host,
             ports: PortsRule::Reachable,
+            host_ports: PortsRule::Reachable,
+            kernel: crate::pod::testing::kernel(),
             run_dir: "/run/pod".into(),
             binds: BindsRule::Beneath("/p".into()),
             volumes: VolumesRule {

@@ -5,16 +5,23 @@ pub mod context;
 mod dns;
 mod hosts;
 mod image_volumes;
+mod limits;
 mod mounts;
 pub mod names;
 mod networks;
 pub mod order;
 pub mod plan;
 pub mod planner;
+mod process;
+mod rights;
+mod sharing;
 mod signal;
+#[cfg(test)]
+mod testing;
 pub(crate) mod tmpfs;
 pub mod verdict;
 mod volumes;
 mod volumes_from;
 
+pub(crate) use limits::cpu_list;
 pub use volumes::kept_folder;

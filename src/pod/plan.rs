@@ -11,8 +11,15 @@ use std::time::Duration;
 
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
-use crate::compose::model::{ByteSize, Cpus, Propagation};
+use crate::compose::model::{ByteSize, Propagation};
 use crate::compose::source::Spanned;
+
+pub use super::limits::{BlockIoPlan, DeviceAmount, LimitsPlan, Swap};
+pub use super::rights::{
+    CapabilityPlan, DeviceAccess, DeviceKind, DevicePlan, DeviceRule, RightsPlan, SeccompPlan,
+    SelinuxPlan,
+};
+pub use super::sharing::{IpcPlan, NamespacesPlan, Sharing};
 
 /// A pod that is fully decided.
 #[derive(Clone, Debug)]
@@ -59,6 +66,8 @@ pub struct SandboxPlan {
     pub shm_size: ByteSize,
     /// For all processes of the pod together.
     pub pids_limit: u64,
+    /// Settings of the network and IPC namespaces that services share.
+    pub sysctls: BTreeMap<String, String>,
 }
 
 /// Whose network the pod uses.
@@ -99,10 +108,34 @@ pub struct ContainerPlan {
     pub mounts: Vec<MountPlan>,
     pub volumes_from: Vec<VolumesFrom>,
     pub read_only: bool,
+    /// The program that runs it; none for the one that runs the pod.
+    pub runtime: Option<RuntimeName>,
+    pub namespaces: NamespacesPlan,
+    /// Settings of the namespaces that are this container's own.
+    pub sysctls: BTreeMap<String, String>,
     pub limits: LimitsPlan,
+    pub rights: RightsPlan,
     pub stop: StopPlan,
     /// For our own records; they never become labels of containerd's.
     pub labels: BTreeMap<String, String>,
+    /// Of the runtime document.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A program that runs containers as the OCI's runtime specification has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeName {
+    Runc,
+    Crun,
+}
+
+impl RuntimeName {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+        }
+    }
 }
 
 /// What is known of a container's process without its image.
@@ -117,7 +150,23 @@ pub struct ProcessPlan {
     pub task_environment: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub user: Option<Spanned<String>>,
+    /// Further groups, by name or number.
+    pub groups: Vec<Spanned<String>>,
     pub tty: bool,
+    /// It runs below an init of ours, which reaps and hands signals on.
+    pub init: bool,
+    pub rlimits: Vec<RlimitPlan>,
+    pub oom_score_adj: Option<i32>,
+}
+
+/// A resource limit of a process, setrlimit(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RlimitPlan {
+    /// `RLIMIT_NOFILE`.
+    pub name: String,
+    /// None is unlimited.
+    pub soft: Option<u64>,
+    pub hard: Option<u64>,
 }
 
 /// What a container's resolver is told. What is empty is left to the host's word.
@@ -313,15 +362,6 @@ pub struct ImageMountPlan {
     pub key: String,
     /// Where it is mounted on the host.
     pub path: PathBuf,
-}
-
-/// A container's own limits, below the pod's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LimitsPlan {
-    pub memory: Option<ByteSize>,
-    pub cpus: Option<Cpus>,
-    /// None: unlimited, but for the pod's.
-    pub pids: Option<u64>,
 }
 
 /// How a container is stopped.

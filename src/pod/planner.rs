@@ -1,25 +1,26 @@
 //! Decides a pod: [`plan`] is where a project's services become containers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
 use super::mounts::{Collected, Mounts};
 use super::names::ContainerId;
 use super::order::StartOrder;
-use super::plan::{ContainerPlan, LimitsPlan, PodPlan, ProcessPlan, SandboxPlan, Signal, StopPlan};
-use super::{dns, hosts, networks, verdict, volumes_from};
+use super::plan::{ContainerPlan, NetworkPlan, PodPlan, SandboxPlan, Signal, StopPlan};
+use super::sharing::{self, IpcPlan, Settings};
+use super::{dns, hosts, limits, networks, process, rights, verdict, volumes_from};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
-    ByteSize, Condition, DEFAULT_STOP_GRACE, Network, NetworkMode, Project, Published, PullPolicy,
+    ByteSize, Condition, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy,
     Restart, Service,
 };
 use crate::compose::source::Spanned;
 
 /// Docker's size of /dev/shm.
-const DEFAULT_SHM_SIZE: ByteSize = ByteSize(64 << 20);
-/// Processes and threads of a whole pod, and of a container whose service sets no `pids_limit`.
+pub(super) const DEFAULT_SHM_SIZE: ByteSize = ByteSize(64 << 20);
+/// Processes and threads of a whole pod.
 const POD_PIDS: u64 = 4096;
-const CONTAINER_PIDS: u64 = 1024;
 /// gethostname(2): what Linux has room for.
 const HOSTNAME_MAX: usize = 63;
 
@@ -33,11 +34,12 @@ pub struct Planned {
 /// The plan of a project's pod, or everything that stands in its way.
 pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diagnostic>> {
     let mut found = Vec::new();
+    let project = &without_unscaled(project);
     if project.services.is_empty() {
         let text = match project.disabled.as_slice() {
             [] => "the Compose file has no services".to_owned(),
             disabled => format!(
-                "no service is active: the profiles leave out {}",
+                "no service is active: the profiles, or a scale of 0, leave out {}",
                 disabled.join(", ")
             ),
         };
@@ -46,14 +48,27 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     pod_checks(project, &mut found);
     networks::check(project, &mut found);
     let names = hosts::names(project, &mut found);
+    let network = sharing::network(project, &context.network);
     let mut mounts = Mounts::new(project, context);
+    let mut settings = Settings::default();
     let mut containers = Vec::with_capacity(project.services.len());
     for service in &project.services {
         found.extend(verdict::check(service));
-        service_checks(service, context, &mut found);
-        containers.push(container(service, context, &names, &mut mounts, &mut found));
+        service_checks(service, context, &network, &mut found);
+        let mut container = container(
+            project,
+            service,
+            context,
+            &network,
+            &names,
+            &mut mounts,
+            &mut found,
+        );
+        container.sysctls = settings.of(service, &container.namespaces, &network, &mut found);
+        containers.push(container);
     }
     volumes_from::apply(project, &mut containers, &mut mounts.pins, &mut found);
+    check_neighbours(project, &containers, &mut found);
     let shm_size = shm_size(project, &mut found);
     let (errors, warnings): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -81,10 +96,11 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         sandbox: SandboxPlan {
             id: ContainerId::pause(&context.id),
             cgroup: context.cgroup_base.pod(&context.id),
-            network: context.network.clone(),
+            network,
             hostname: hostname_of(&context.task),
             shm_size,
             pids_limit: POD_PIDS,
+            sysctls: settings.shared(),
         },
         volumes,
         images,
@@ -98,13 +114,41 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     Ok(Planned { plan, warnings })
 }
 
+/// The project without the services of which none is to run; nobody waits for those.
+fn without_unscaled(project: &Project) -> Project {
+    let mut project = project.clone();
+    let left_out: Vec<String> = project
+        .services
+        .extract_if(.., |service| service.replicas.value == 0)
+        .map(|service| service.name.value)
+        .collect();
+    for service in &mut project.services {
+        service
+            .depends_on
+            .retain(|on| !left_out.contains(&on.service.value));
+    }
+    project.disabled.extend(left_out);
+    project
+}
+
+/// What services that share namespaces must have in common, or should know of each other.
+fn check_neighbours(project: &Project, containers: &[ContainerPlan], found: &mut Vec<Diagnostic>) {
+    let services = || project.services.iter().zip(containers);
+    let sharing: Vec<_> = services()
+        .map(|(service, container)| (service, container.namespaces))
+        .collect();
+    sharing::warn_of_neighbours(&sharing, found);
+    let rights: Vec<_> = services()
+        .map(|(service, container)| {
+            let shares_ipc = container.namespaces.ipc == IpcPlan::Pod;
+            (service, &container.rights, shares_ipc)
+        })
+        .collect();
+    rights::one_label(&rights, found);
+}
+
 /// What concerns the pod as a whole.
 fn pod_checks(project: &Project, found: &mut Vec<Diagnostic>) {
-    if let Some(share) = project.pod.share_pid.as_ref().filter(|share| !share.value) {
-        found.push(
-            Diagnostic::unsupported("x-pod.share_pid: false is not supported yet").at(share.span),
-        );
-    }
     if let Some(main) = &project.pod.main
         && project.service(&main.value).is_none()
     {
@@ -137,8 +181,15 @@ fn networks(network: &Network, found: &mut Vec<Diagnostic>) {
 }
 
 /// Values of supported keys that are not supported yet themselves.
-fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagnostic>) {
+fn service_checks(
+    service: &Service,
+    context: &PodContext,
+    network: &NetworkPlan,
+    found: &mut Vec<Diagnostic>,
+) {
     let name = &service.name.value;
+    process::check_platform(service, &context.kernel, found);
+    deploy_checks(service, found);
     if service.image.is_none() {
         // The loader wants an image, a build or a provider.
         let span = service
@@ -150,6 +201,10 @@ fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagn
             "build: without an image",
             span,
         ));
+    }
+    if service.replicas.value > 1 {
+        let span = service.replicas.span;
+        found.extend(verdict::of_service(service, "scale: more than one", span));
     }
     let mut not_yet = |what: String, span| {
         found.push(
@@ -182,37 +237,12 @@ fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagn
     {
         not_yet("restart: any policy but \"no\"".into(), restart.span);
     }
-    if service.replicas.value != 1 {
-        not_yet(
-            "scale: more or less than one container".into(),
-            service.replicas.span,
-        );
-    }
     if let Some(policy) = &service.pull_policy
         && !matches!(policy.value, PullPolicy::Never | PullPolicy::Missing)
     {
         not_yet(
             "pull_policy: any but \"never\" and \"missing\"".into(),
             policy.span,
-        );
-    }
-    if let Some(privileged) = service
-        .privileged
-        .as_ref()
-        .filter(|privileged| privileged.value)
-    {
-        not_yet("privileged".into(), privileged.span);
-    }
-    if let Some(share) = service.pod.share_pid.as_ref().filter(|share| !share.value) {
-        not_yet("x-pod.share_pid: false".into(), share.span);
-    }
-    if let Some(mode) = &service.network_mode
-        // What a pod is already: all services in one network.
-        && !matches!(mode.value, NetworkMode::Bridge | NetworkMode::Service(_))
-    {
-        not_yet(
-            "network_mode: any but \"bridge\" and \"service:…\"".into(),
-            mode.span,
         );
     }
     if let Some(signal) = &service.stop_signal
@@ -228,7 +258,40 @@ fn service_checks(service: &Service, context: &PodContext, found: &mut Vec<Diagn
                 .help("a name as SIGTERM, or a number from 1 to 64"),
         );
     }
-    port_checks(service, &context.ports, found);
+    // The host's network may be the file's wish, and not what was to be.
+    let ports = if *network == context.network {
+        &context.ports
+    } else {
+        &context.host_ports
+    };
+    port_checks(service, ports, found);
+}
+
+/// What only a cluster's scheduler could follow, and what no agent has.
+fn deploy_checks(service: &Service, found: &mut Vec<Diagnostic>) {
+    let Some(deploy) = &service.deploy else {
+        return;
+    };
+    let at = format!("services.{}.deploy", service.name.value);
+    let mut say = |key: &str, span| {
+        found.extend(verdict::of("services.*.deploy", key, &at, span));
+    };
+    for key in &deploy.ignored {
+        say(key, key.span);
+    }
+    if let Some(device) = deploy.reservations.devices.first() {
+        say("resources.reservations.devices", device.span);
+    }
+    if let Some((kind, _)) = deploy.reservations.generic.first() {
+        say("resources.reservations.generic_resources", kind.span);
+    }
+    if let Some(mode) = &deploy.mode {
+        match mode.value {
+            DeployMode::Replicated => {}
+            DeployMode::Global => say("mode: global", mode.span),
+            DeployMode::ReplicatedJob | DeployMode::GlobalJob => say("mode: a job", mode.span),
+        }
+    }
 }
 
 fn port_checks(service: &Service, rule: &PortsRule, found: &mut Vec<Diagnostic>) {
@@ -276,8 +339,10 @@ fn port_checks(service: &Service, rule: &PortsRule, found: &mut Vec<Diagnostic>)
 }
 
 fn container(
+    project: &Project,
     service: &Service,
     context: &PodContext,
+    network: &NetworkPlan,
     names: &[String],
     mounts: &mut Mounts<'_>,
     found: &mut Vec<Diagnostic>,
@@ -287,6 +352,7 @@ fn container(
         .hostname
         .as_ref()
         .map_or_else(|| hostname_of(&context.task), |name| name.value.clone());
+    let namespaces = sharing::of(project, service, network, found);
     ContainerPlan {
         service: service.name.clone(),
         id: ContainerId::service(&context.task, &context.id, name),
@@ -295,19 +361,12 @@ fn container(
             .image
             .clone()
             .unwrap_or_else(|| Spanned::new(String::new(), service.name.span)),
-        process: ProcessPlan {
-            entrypoint: service.entrypoint.as_ref().map(|words| words.value.clone()),
-            command: service.command.as_ref().map(|words| words.value.clone()),
-            environment: service
-                .environment
-                .iter()
-                .map(|(name, value)| (name.value.clone(), value.clone()))
-                .collect(),
-            task_environment: context.environment.clone(),
-            working_dir: service.working_dir.as_ref().map(|dir| dir.value.clone()),
-            user: service.user.clone(),
-            tty: service.tty.as_ref().is_some_and(|tty| tty.value),
-        },
+        process: process::of(service, context, &namespaces),
+        runtime: process::runtime(service, found),
+        annotations: process::annotations(service, found),
+        rights: rights::of(project, service, &context.kernel, found),
+        namespaces,
+        sysctls: BTreeMap::new(),
         hosts: hosts::entries(service, names, &hostname, context.host_address, found),
         hostname,
         domainname: service.domainname.as_ref().map(|name| name.value.clone()),
@@ -318,23 +377,7 @@ fn container(
             .read_only
             .as_ref()
             .is_some_and(|read_only| read_only.value),
-        limits: LimitsPlan {
-            memory: service
-                .mem_limit
-                .as_ref()
-                .map(|limit| limit.value)
-                .filter(|limit| limit.0 > 0),
-            cpus: service
-                .cpus
-                .as_ref()
-                .map(|cpus| cpus.value)
-                .filter(|cpus| cpus.nanos > 0),
-            pids: match &service.pids_limit {
-                None => Some(CONTAINER_PIDS),
-                // 0 and -1 are Compose's words for unlimited.
-                Some(limit) => u64::try_from(limit.value).ok().filter(|&limit| limit > 0),
-            },
-        },
+        limits: limits::of(service, &context.kernel, found),
         stop: StopPlan {
             signal: service
                 .stop_signal

@@ -47,16 +47,14 @@ fn sibling(
         }
     };
     let mut services = project.services.iter();
-    match services.position(|it| it.name.value == name) {
-        Some(container) => Ok(VolumesFrom {
-            container,
-            read_only,
-        }),
-        None => {
-            let problem = format!("{at}: there is no active service \"{name}\"");
-            Err(Box::new(Diagnostic::invalid(problem).at(text.span)))
-        }
-    }
+    let Some(container) = services.position(|it| it.name.value == name) else {
+        let problem = format!("{at}: there is no active service \"{name}\"");
+        return Err(Diagnostic::invalid(problem).at(text.span).into());
+    };
+    Ok(VolumesFrom {
+        container,
+        read_only,
+    })
 }
 
 /// The containers, each behind those whose mounts it takes. The loader has refused circles.

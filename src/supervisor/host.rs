@@ -1,23 +1,23 @@
 //! The host that pods run on: containerd, cgroups, and what they have to offer, asked once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::containerd::{Client, ConnectError, Namespace, RpcError};
 use crate::journal::{Folders, FoldersError, Journal, JournalError, Owner, Record};
-use crate::oci::{Arch, BaseSpecs, Capability, HostFacts, KernelVersion};
+use crate::oci::{BaseSpecs, HostFacts};
+use crate::pod::context::Kernel;
 use crate::pod::plan::PodPlan;
 use crate::sys::cgroup::{self, Hierarchies};
 use crate::sys::{self, process};
 
 use super::exits::{ExitWatcher, Exits};
+use super::facts;
 use super::pause_root;
 use super::runtime::{Candidates, ProbeMemo, RuntimeChoice};
 
 /// The one namespace of containerd's that all is in.
 pub const NAMESPACE: &str = "compose-executor";
-/// `CAP_SYS_RESOURCE`: may raise limits, and lower what the kernel kills by.
-const SYS_RESOURCE: u64 = 1 << 24;
 
 /// Where the host's parts are.
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ pub struct Host {
     pub(super) folders: Folders,
     pub(super) base: BaseSpecs,
     pub(super) facts: HostFacts,
+    kernel: Kernel,
     pub(super) cgroups: Hierarchies,
     pub(super) pause_root: PathBuf,
     pub(super) memo: ProbeMemo,
@@ -117,7 +118,8 @@ impl Host {
             &search_path(pid),
             &cgroups.unified_controllers(),
         );
-        let facts = facts(pid, &cgroups)?;
+        let facts = facts::of_process(pid, &cgroups)?;
+        let kernel = facts::kernel(&cgroups);
         client.namespaces().ensure().await?;
         let watcher = ExitWatcher::start(client.clone()).await?;
         Ok(Self {
@@ -126,6 +128,7 @@ impl Host {
             folders: options.folders,
             base: BaseSpecs::embedded(),
             facts,
+            kernel,
             cgroups,
             pause_root,
             memo,
@@ -163,6 +166,11 @@ impl Host {
         &self.facts
     }
 
+    /// What the machine has.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     /// Ends what was started with the host.
     pub async fn close(self) {
         self.watcher.stop().await;
@@ -195,67 +203,6 @@ fn check_namespaces(containerd: u32) -> Result<bool, HostError> {
         return Err(HostError::Namespace("PID"));
     }
     Ok(theirs.network != ours.network)
-}
-
-/// What containerd's process has: its children, the containers, can't have more.
-fn facts(containerd: u32, cgroups: &Hierarchies) -> Result<HostFacts, HostError> {
-    let bounding = process::capability_bounding_set(containerd).map_err(HostError::Process)?;
-    let limits = process::rlimits(containerd).map_err(HostError::Process)?;
-    let nofile = limits
-        .iter()
-        .find(|(name, _)| *name == "RLIMIT_NOFILE")
-        .map(|(_, limit)| limit.hard);
-    let named = |capability: caps::Capability| {
-        Capability::from_str(capability.to_string().trim_start_matches("CAP_")).ok()
-    };
-    let oom_score_floor = if bounding & SYS_RESOURCE == 0 {
-        oom_score(containerd)
-    } else {
-        -1000
-    };
-    Ok(HostFacts {
-        arch: Arch::current().ok_or(HostError::Architecture)?,
-        kernel: KernelVersion::parse(&sys::host::kernel_release()?)
-            .unwrap_or(KernelVersion { major: 0, minor: 0 }),
-        cgroup_namespace: Path::new("/proc/self/ns/cgroup").exists(),
-        swap_limit: swap_limit(cgroups),
-        bounding: caps::all()
-            .into_iter()
-            .filter(|cap| bounding & cap.bitmask() != 0)
-            .filter_map(named)
-            .collect(),
-        nofile_hard: nofile.flatten().unwrap_or(u64::MAX),
-        oom_score_floor,
-        masked_paths: thermal_throttles(),
-    })
-}
-
-fn oom_score(pid: u32) -> i32 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
-    text.trim().parse().unwrap_or_default()
-}
-
-fn swap_limit(cgroups: &Hierarchies) -> bool {
-    cgroups.with("memory").is_some_and(|memory| {
-        let own = memory.mount.join(memory.own.trim_start_matches('/'));
-        memory.mount.join("memory.memsw.limit_in_bytes").exists()
-            || own.join("memory.swap.max").exists()
-    })
-}
-
-/// Only some machines have them; the mask must name each.
-fn thermal_throttles() -> Vec<String> {
-    let cpus = std::fs::read_dir("/sys/devices/system/cpu")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut paths: Vec<String> = cpus
-        .map(|cpu| cpu.path().join("thermal_throttle"))
-        .filter(|path| path.exists())
-        .map(|path| path.display().to_string())
-        .collect();
-    paths.sort();
-    paths
 }
 
 /// PATH of another process: what it would find programs by.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
+use tracing::warn;
+
 use super::launch_error::LaunchError;
 use super::user_files::UserFiles;
 use crate::compose::source::Spanned;
@@ -13,7 +15,7 @@ use crate::image::{
     Limits, Platform, Source, Unpacker,
 };
 use crate::oci::ImageDefaults;
-use crate::pod::plan::{PodPlan, Signal};
+use crate::pod::plan::{ContainerPlan, PodPlan, Signal};
 use crate::sys::beneath::Kind;
 
 /// One container's image, ready to be the parent of its root.
@@ -96,6 +98,24 @@ fn named(plan: &PodPlan) -> Vec<Named<'_>> {
     run.chain(mounted).collect()
 }
 
+/// What the images say that are in the plan's archives; none for those that are not. What is wrong
+/// with a name or an archive is for the launch to tell.
+pub(super) async fn configs(plan: &PodPlan, files: &UserFiles) -> Vec<Option<ImageConfig>> {
+    let mut archives = Vec::with_capacity(plan.archives.len());
+    for path in &plan.archives {
+        match open(path, files).await {
+            Ok(archive) => archives.push(archive),
+            Err(error) => warn!(%error, "an archive can't be read"),
+        }
+    }
+    let config = |container: &ContainerPlan| {
+        let name = container.image.parse::<ImageRef>().ok()?;
+        let mut found = archives.iter();
+        found.find_map(|archive| archive.config(&name, &Platform::host()))
+    };
+    plan.containers.iter().map(config).collect()
+}
+
 /// Throws away what an import that was given up had begun to write.
 pub(super) async fn abort_imports(client: &Client, lease: &LeaseId) -> Result<(), ImageError> {
     Importer::new(client, lease, Platform::host())
@@ -125,7 +145,7 @@ async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
 }
 
 /// An error about a name is about the service that names it.
-fn blame(names: &[Named<'_>], wanted: &[ImageRef], error: ImageError) -> LaunchError {
+fn blame(services: &[Named<'_>], wanted: &[ImageRef], error: ImageError) -> LaunchError {
     let named = match &error {
         ImageError::NotFound { wanted, .. } => Some(wanted),
         ImageError::WrongPlatform { image, .. } => Some(image),
@@ -133,7 +153,7 @@ fn blame(names: &[Named<'_>], wanted: &[ImageRef], error: ImageError) -> LaunchE
     };
     let service = named.and_then(|named| wanted.iter().position(|name| name.familiar() == *named));
     match service {
-        Some(service) => of_service(names[service], error),
+        Some(service) => of_service(services[service], error),
         None => LaunchError::Images {
             source: Box::new(error),
         },
@@ -148,7 +168,7 @@ fn of_service((service, image): Named<'_>, source: ImageError) -> LaunchError {
     }
 }
 
-fn defaults(config: ImageConfig) -> ImageDefaults {
+pub(super) fn defaults(config: ImageConfig) -> ImageDefaults {
     ImageDefaults {
         entrypoint: config.entrypoint,
         cmd: config.cmd,

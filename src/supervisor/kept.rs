@@ -35,15 +35,18 @@ pub enum KeptError {
 }
 
 impl KeptVolume {
-    /// Takes hold of a volume's folder; makes it where it is missing and `make` says so.
-    pub(super) fn hold(path: &Path, make: bool) -> Result<Self, KeptError> {
-        if make {
-            let made = DirBuilder::new()
-                .recursive(true)
-                .mode(FOLDER_MODE)
-                .create(path);
-            made.map_err(|source| failed("create", path, source))?;
-        }
+    /// Takes hold of a volume's folder, which is made where it is missing.
+    pub(super) fn ensure(path: &Path) -> Result<Self, KeptError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(path)
+            .map_err(|source| failed("create", path, source))?;
+        Self::hold(path)
+    }
+
+    /// Takes hold of a volume's folder, which must be there.
+    pub(super) fn hold(path: &Path) -> Result<Self, KeptError> {
         let lock = |folder: &File| folder.try_lock_shared();
         Ok(Self {
             _folder: locked(path, lock)?,
@@ -128,8 +131,8 @@ mod tests {
     fn a_volume_in_use_is_not_removed() {
         let (_base, folders) = folders();
         let path = folders.volumes().join("app_data");
-        let one = KeptVolume::hold(&path, true).unwrap();
-        let other = KeptVolume::hold(&path, true).unwrap();
+        let one = KeptVolume::ensure(&path).unwrap();
+        let other = KeptVolume::ensure(&path).unwrap();
         fs::write(path.join("file"), "").unwrap();
         for holder in [one, other] {
             assert!(matches!(
@@ -148,7 +151,7 @@ mod tests {
     fn an_external_volume_must_be_there() {
         let (_base, folders) = folders();
         let path = folders.volumes().join("app_data");
-        let held = KeptVolume::hold(&path, false);
+        let held = KeptVolume::hold(&path);
         assert!(matches!(held, Err(KeptError::Missing(_))));
     }
 

@@ -7,10 +7,11 @@
 use std::str::FromStr;
 
 use futures_util::future::{join_all, try_join_all};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::configs;
 use super::container::{self, NewContainer, Root, Running};
+use super::documents;
 use super::image_root;
 use super::images::{self, PodImage};
 use super::launch_error::{LaunchError, create_error, start_error};
@@ -21,7 +22,7 @@ use super::storage::Storage;
 use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
 use crate::journal::Step;
-use crate::oci::{self, ContainerFiles, ContainerInput, PauseRef, Spec};
+use crate::oci::{self, ContainerInput, PauseRef, Spec};
 use crate::pod::plan::Signal;
 use crate::sys::fifo;
 
@@ -165,19 +166,19 @@ impl PodRun {
                 })?;
             let accounts =
                 image_root::look_into(&mounts, &run.look(), plan, &image.defaults, &self.storage)?;
-            let folder = run.files(service);
-            let files = ContainerFiles {
-                shm: run.shm(),
-                hosts: folder.join("hosts"),
-                hostname: folder.join("hostname"),
-                resolv_conf: folder.join("resolv.conf"),
-            };
+            let found = documents::find(plan, &self.user_files)?;
+            let files = documents::files(run, service, &self.host.pause_root);
+            for line in oci::lowered(plan, &self.host.facts) {
+                warn!("{line}");
+            }
             let input = ContainerInput {
                 plan,
                 sandbox: &self.plan.sandbox,
                 image: &image.defaults,
                 accounts: &accounts,
                 files: &files,
+                devices: &found.devices,
+                seccomp: found.seccomp.as_ref(),
                 pause: PauseRef::Unknown,
             };
             let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)
@@ -226,7 +227,10 @@ impl PodRun {
                 id,
                 image: images[service].name.clone(),
                 labels,
-                runtime: runtime.clone(),
+                runtime: plan.runtime.map_or_else(
+                    || runtime.clone(),
+                    |name| sandbox::runtime(&self.plan, name.into()),
+                ),
                 spec: oci::to_json(&spec).to_string().into_bytes(),
                 root: Some(root),
                 sandbox: self

@@ -9,7 +9,7 @@ use crate::containerd::RpcError;
 use crate::image::{ImageError, InvalidReference};
 use crate::journal::JournalError;
 use crate::network::NetworkError;
-use crate::oci::{SpecError, UserError};
+use crate::oci::{SeccompFileError, SpecError, UserError};
 use crate::sys::{self, beneath, cgroup};
 
 /// Why a pod did not come to run.
@@ -104,6 +104,25 @@ pub enum LaunchError {
     },
     #[error("the volume \"{name}\" can't be used")]
     Volume { name: String, source: VolumeError },
+    #[error("service \"{service}\": a device it names can't be used")]
+    Device {
+        service: String,
+        span: Span,
+        source: sys::PathError,
+    },
+    #[error("service \"{service}\": its seccomp profile can't be read")]
+    SeccompRead {
+        service: String,
+        span: Span,
+        source: beneath::Error,
+    },
+    #[error("service \"{service}\": {} can't be used", path.display())]
+    Seccomp {
+        service: String,
+        path: PathBuf,
+        span: Span,
+        source: SeccompFileError,
+    },
     #[error(transparent)]
     Spec(Box<SpecError>),
     #[error("service \"{service}\": the users of its image can't be read")]
@@ -139,6 +158,9 @@ impl LaunchError {
             | Self::Images { .. }
             | Self::OpenArchive { .. } => "CE-IMAGE",
             Self::Bind { .. }
+            | Self::Device { .. }
+            | Self::SeccompRead { .. }
+            | Self::Seccomp { .. }
             | Self::File { .. }
             | Self::FilesTooLarge { .. }
             | Self::NotShared { .. }
@@ -157,6 +179,9 @@ impl LaunchError {
             Self::ImageName { service, .. }
             | Self::Image { service, .. }
             | Self::Bind { service, .. }
+            | Self::Device { service, .. }
+            | Self::SeccompRead { service, .. }
+            | Self::Seccomp { service, .. }
             | Self::File { service, .. }
             | Self::FilesTooLarge { service, .. }
             | Self::NotShared { service, .. }
@@ -172,6 +197,25 @@ impl LaunchError {
         }
     }
 
+    /// Where the file says what can't be, if it is that.
+    pub fn span(&self) -> Option<Span> {
+        match self {
+            Self::ImageName { span, .. }
+            | Self::Image { span, .. }
+            | Self::Bind { span, .. }
+            | Self::Device { span, .. }
+            | Self::SeccompRead { span, .. }
+            | Self::Seccomp { span, .. }
+            | Self::File { span, .. }
+            | Self::FilesTooLarge { span, .. }
+            | Self::NotShared { span, .. }
+            | Self::Target { span, .. }
+            | Self::WorkingDir { span, .. } => Some(*span),
+            Self::Spec(error) => Some(error.span()),
+            _ => None,
+        }
+    }
+
     /// Whether the task's own files are to be mended, and not the host.
     pub fn is_users(&self) -> bool {
         match self {
@@ -180,6 +224,9 @@ impl LaunchError {
             Self::ImageName { .. }
             | Self::OpenArchive { .. }
             | Self::Bind { .. }
+            | Self::Device { .. }
+            | Self::SeccompRead { .. }
+            | Self::Seccomp { .. }
             | Self::File { .. }
             | Self::FilesTooLarge { .. }
             | Self::NotShared { .. }

@@ -11,7 +11,7 @@ use super::pod::PodRun;
 use super::report::{EndCause, Exit, ExitStatus, OutOfMemory, ServiceState};
 use crate::compose::model::ByteSize;
 use crate::containerd::{Process, TaskStatus};
-use crate::pod::plan::Signal;
+use crate::pod::plan::{Sharing, Signal};
 
 /// How long a death by SIGKILL may wait for news of the pause container's.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -176,6 +176,16 @@ impl PodRun {
             && let Err(error) = pause.signal(&self.host.client, Signal::KILL).await
         {
             warn!(%error, "the pause container can't be killed through containerd");
+        }
+        // Those that keep their processes to themselves outlive pause.
+        let apart = self.plan.containers.iter().zip(&self.containers);
+        let apart = apart.filter(|(plan, _)| plan.namespaces.pid != Sharing::Pod);
+        for container in apart.filter_map(|(_, container)| container.as_ref()) {
+            if container.is_alive()
+                && let Err(error) = container.signal(&self.host.client, Signal::KILL).await
+            {
+                warn!(%error, "a container can't be killed through containerd");
+            }
         }
         let ended = timeout(KILL_WAIT, self.all_ended()).await.is_ok();
         if !ended {

@@ -6,7 +6,9 @@
 
 mod configs;
 mod container;
+mod documents;
 mod exits;
+pub mod facts;
 pub mod host;
 mod image_root;
 mod images;
@@ -19,6 +21,7 @@ pub mod logs;
 mod orders;
 mod pause_root;
 pub mod pod;
+pub mod preview;
 pub mod report;
 pub mod runtime;
 mod sandbox;

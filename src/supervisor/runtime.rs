@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::pod::plan::RuntimeName;
+
 /// The operator's choice, `containerd.runtime`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,6 +38,15 @@ impl OciRuntime {
         match self {
             Self::Crun => "crun",
             Self::Runc => "runc",
+        }
+    }
+}
+
+impl From<RuntimeName> for OciRuntime {
+    fn from(name: RuntimeName) -> Self {
+        match name {
+            RuntimeName::Crun => Self::Crun,
+            RuntimeName::Runc => Self::Runc,
         }
     }
 }

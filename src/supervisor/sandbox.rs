@@ -154,7 +154,7 @@ pub(super) async fn start_pause(
 }
 
 /// The shim, which runs in the pod's own cgroup, and the program it runs containers with.
-fn runtime(plan: &PodPlan, program: OciRuntime) -> Runtime {
+pub(super) fn runtime(plan: &PodPlan, program: OciRuntime) -> Runtime {
     let options = RuntimeOptions {
         binary_name: program.binary().to_owned(),
         shim_cgroup: plan.sandbox.cgroup.shim().to_string(),

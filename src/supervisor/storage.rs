@@ -185,11 +185,11 @@ fn open(
     Ok(match place {
         VolumePlace::Pod { path } => (files.own_folder(path)?, None),
         VolumePlace::Kept { path } => {
-            let kept = KeptVolume::hold(path, true)?;
+            let kept = KeptVolume::ensure(path)?;
             (Folder::open(path)?, Some(kept))
         }
         VolumePlace::External { path } => {
-            let kept = KeptVolume::hold(path, false)?;
+            let kept = KeptVolume::hold(path)?;
             (Folder::open(path)?, Some(kept))
         }
         VolumePlace::Tmpfs { path, options } => {

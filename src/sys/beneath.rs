@@ -20,7 +20,7 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use super::identity::Identity;
 
-/// As many links as the kernel follows, path_resolution(7).
+/// As many links as the kernel follows: `path_resolution(7)`.
 const LINKS_MAX: usize = 40;
 
 /// Why a name could not be opened. Each names the path as it was given.

@@ -7,6 +7,7 @@
 pub mod beneath;
 pub mod cgroup;
 pub mod copy;
+pub mod device;
 pub mod durable;
 mod failure;
 pub mod fifo;

@@ -2,7 +2,7 @@
 //! nothing.
 //!
 //! The tree of mounts is cloned first, where nobody sees it, restricted as a whole, and only then
-//! put in its place (mount_setattr(2), Linux 5.12). An older kernel restricts the topmost mount
+//! put in its place (`mount_setattr(2)`, Linux 5.12). An older kernel restricts the topmost mount
 //! alone.
 
 use std::ffi::CStr;

@@ -130,7 +130,10 @@ impl Decoder {
         service.mem_swappiness = fields.integer("mem_swappiness");
         service.oom_kill_disable = fields.written_flag("oom_kill_disable");
         service.oom_score_adj = fields.integer("oom_score_adj");
-        service.pids_limit = fields.integer("pids_limit");
+        // Normal form leaves zero out, which is a word for unlimited here.
+        service.pids_limit = fields
+            .integer("pids_limit")
+            .or_else(|| Fields::plain(fields.raw).integer("pids_limit"));
         service.shm_size = fields.size("shm_size");
         service.blkio_config = fields.below("blkio_config").map(blkio);
         service.storage_opt = fields.pairs("storage_opt");

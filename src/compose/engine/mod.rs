@@ -62,6 +62,26 @@ mod tests {
     }
 
     #[test]
+    fn zero_is_unset() {
+        let sound: [&str; 0] = [];
+        for zero in [
+            "mem_limit: 0",
+            "mem_limit: 0, mem_reservation: 64m, memswap_limit: 0",
+            "mem_limit: 64m, mem_reservation: 0",
+            "cpus: 0, cpu_quota: 50000",
+            "cpu_period: 0, cpu_quota: 0, cpus: 0.5",
+            "cpu_shares: 0",
+            "pids_limit: 0",
+            "shm_size: 0",
+            "oom_score_adj: 0",
+            "blkio_config: {weight: 0}",
+            "deploy: {resources: {limits: {cpus: '0', memory: '0'}}}",
+        ] {
+            assert_eq!(found(zero), sound, "{zero}");
+        }
+    }
+
+    #[test]
     fn what_the_engine_would_refuse_is_told() {
         for service in [
             "restart: sometimes",

@@ -53,9 +53,13 @@ pub(super) fn check(check: &mut Check<'_>) {
 /// The limit that counts: `deploy`'s, else the service's own.
 fn memory_limit(service: &Service) -> Option<&Spanned<ByteSize>> {
     let deployed = service.deploy.as_ref();
-    deployed
-        .and_then(|deploy| deploy.limits.memory.as_ref())
-        .or(service.mem_limit.as_ref())
+    set(deployed.and_then(|deploy| deploy.limits.memory.as_ref()))
+        .or(set(service.mem_limit.as_ref()))
+}
+
+/// Zero is unset, as for the engine.
+fn set(size: Option<&Spanned<ByteSize>>) -> Option<&Spanned<ByteSize>> {
+    size.filter(|size| size.0 > 0)
 }
 
 fn memory(check: &mut Check<'_>) {
@@ -107,17 +111,17 @@ fn cpu(check: &mut Check<'_>) {
     let cpus = deployed
         .and_then(|deploy| deploy.limits.cpus.as_ref())
         .filter(|cpus| cpus.nanos > 0)
-        .or(service.cpus.as_ref());
-    for (key, value) in [
-        ("cpu_quota", &service.cpu_quota),
-        ("cpu_period", &service.cpu_period),
-    ] {
+        .or(service.cpus.as_ref().filter(|cpus| cpus.nanos > 0));
+    // Zero is unset, as for the engine.
+    let set = |number: &'_ Option<Spanned<i64>>| number.clone().filter(|number| number.value != 0);
+    let (quota, period) = (set(&service.cpu_quota), set(&service.cpu_period));
+    for (key, value) in [("cpu_quota", &quota), ("cpu_period", &period)] {
         if let (Some(cpus), Some(value)) = (cpus, value) {
             let error = check.fail(key, value.span, "this and `cpus` say the same thing twice");
             *error = error.clone().label(cpus.span, "the other");
         }
     }
-    if let Some(period) = &service.cpu_period
+    if let Some(period) = &period
         && !(1_000..=1_000_000).contains(&period.value)
     {
         check.fail(
@@ -126,10 +130,15 @@ fn cpu(check: &mut Check<'_>) {
             "this goes from 1000 to 1000000 µs",
         );
     }
-    if let Some(quota) = &service.cpu_quota
+    if let Some(quota) = &quota
         && (1..1_000).contains(&quota.value)
     {
         check.fail("cpu_quota", quota.span, "this is 1000 µs at least");
+    }
+    if let Some(shares) = &service.cpu_shares
+        && shares.value < 0
+    {
+        check.fail("cpu_shares", shares.span, "this is not below zero");
     }
 }
 

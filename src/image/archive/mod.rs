@@ -120,6 +120,13 @@ impl Archive {
     pub fn images(&self) -> &[ArchivedImage] {
         &self.images
     }
+
+    /// What an image of this name says of its containers; none if it is not here for the platform.
+    pub fn config(&self, name: &ImageRef, platform: &Platform) -> Option<ImageConfig> {
+        let mut images = self.images.iter();
+        let image = images.find(|image| image.names.contains(name))?;
+        ImageConfig::parse(&image.variant(platform)?.config.bytes).ok()
+    }
 }
 
 /// What the archive says it holds. Newer versions of `docker save` write both documents; the

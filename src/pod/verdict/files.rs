@@ -43,17 +43,52 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "read_only",
             "`root.readonly`",
-            "services::process_attributes",
+            "attributes::process::as_its_file_says",
         ),
-        Row::not_yet(
+        Row::supported(
             "privileged",
             "all capabilities and devices, and nothing masked or filtered",
+            "attributes::rights::a_privileged_service",
         ),
-        Row::not_yet("cap_add", "`process.capabilities`"),
-        Row::not_yet("cap_drop", "`process.capabilities`"),
-        Row::not_yet(
+        Row::supported(
+            "cap_add",
+            "`process.capabilities`, as far as containerd itself has them; a warning tells what reaches the pod's other services",
+            "attributes::rights::capabilities",
+        ),
+        Row::supported(
+            "cap_drop",
+            "`process.capabilities`",
+            "attributes::rights::capabilities",
+        ),
+        Row::supported(
             "security_opt",
-            "seccomp, AppArmor, SELinux, masked paths, new privileges",
+            "`seccomp=` a profile, `unconfined` or `builtin`; `no-new-privileges:false`; `systempaths=unconfined`",
+            "attributes::rights::security_options",
+        ),
+        Row::unseen(
+            "security_opt: apparmor",
+            "`process.apparmorProfile`: a profile that the agent has loaded",
+            "the kernel has no AppArmor",
+        ),
+        Row::refused(
+            "security_opt: apparmor without a kernel that has it",
+            "this kernel has no AppArmor to confine the service with",
+            "leave the option out, or say apparmor=unconfined",
+        ),
+        Row::unseen(
+            "security_opt: label",
+            "`process.selinuxLabel` and `linux.mountLabel`; one for all services that share IPC",
+            "the kernel has no SELinux",
+        ),
+        Row::refused(
+            "security_opt: label without a kernel that has SELinux",
+            "this kernel has no SELinux to confine the service with",
+            "leave the option out, or say label=disable",
+        ),
+        Row::refused(
+            "security_opt: any other",
+            "it is no option of Docker's for Linux",
+            "the options are seccomp, apparmor, label, systempaths=unconfined and no-new-privileges",
         ),
         Row::warned(
             "logging",

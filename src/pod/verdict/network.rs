@@ -23,13 +23,14 @@ pub(super) const SECTION: Section = Section {
             "`bridge` and `service:…` are what a pod is: one network for all",
             "namespaces::a_service_reaches_another_by_name",
         ),
-        Row::not_yet(
+        Row::warned(
             "network_mode: none",
-            "the service is alone with a loopback interface",
+            "the service is alone with a loopback interface; the others of the pod don't reach it",
         ),
-        Row::not_yet(
+        Row::supported(
             "network_mode: host",
             "the pod has the host's network, if all its services ask for it",
+            "attributes::sharing::the_hosts_network",
         ),
         Row::refused(
             "network_mode: host for some",
@@ -87,25 +88,70 @@ pub(super) const SECTION: Section = Section {
             "mac_address",
             "the pod's interface is not ours to make; two different addresses are refused",
         ),
-        Row::not_yet("ipc", "`shareable` and `service:…` are what a pod is"),
-        Row::not_yet("pid", "`service:…` is what a pod is"),
+        Row::supported(
+            "ipc",
+            "`private`: an IPC namespace and a /dev/shm of the service's own; `none`: no /dev/shm; `shareable` and `service:…` are what a pod is; `host`: the host's",
+            "attributes::sharing::ipc",
+        ),
+        Row::refused(
+            "ipc: container",
+            "a pod joins no container that is not its own",
+            "make the other container a service of this file",
+        ),
+        Row::refused(
+            "ipc: any other",
+            "there is no such mode",
+            "say private, none, shareable, service:… or host",
+        ),
+        Row::supported(
+            "pid",
+            "`service:…` is what a pod is; `host`: the host's",
+            "attributes::sharing::processes",
+        ),
+        Row::refused(
+            "pid: container",
+            "a pod joins no container that is not its own",
+            "make the other container a service of this file",
+        ),
+        Row::refused(
+            "pid: any other",
+            "there is no such mode",
+            "say service:… or host, or keep the service apart with `x-pod: {share_pid: false}`",
+        ),
         Row::refused(
             "uts",
             "a service in the host's UTS namespace could rename the agent",
             "leave the key out, and give the service a `hostname`",
         ),
-        Row::not_yet(
-            "userns_mode",
-            "`host`: nothing changes, since no user namespaces are made",
+        Row::harmless("userns_mode", "`host`: no user namespaces are made"),
+        Row::refused(
+            "userns_mode: any other",
+            "user namespaces are refused for now",
+            "leave the key out",
         ),
-        Row::not_yet("cgroup", "`private` is what each container has"),
+        Row::supported(
+            "cgroup",
+            "`private` is what each container has; `host`: the host's",
+            "attributes::sharing::cgroups",
+        ),
         Row::warned(
             "cgroup_parent",
             "the pod stays in its task's cgroup, which is what limits and accounts it",
         ),
-        Row::not_yet(
+        Row::supported(
             "sysctls",
-            "`linux.sysctl`, of the pause container for what is shared",
+            "`linux.sysctl`: of the pause container for what services share, where two must not differ; else of the service",
+            "attributes::sharing::settings",
+        ),
+        Row::refused(
+            "sysctls: of the whole machine",
+            "it belongs to no namespace of the pod's: it would be set for the whole machine",
+            "ask the operator to set it on the agents",
+        ),
+        Row::refused(
+            "sysctls: of the host name",
+            "a host name has keys of its own",
+            "say it with `hostname` and `domainname`",
         ),
     ],
 };

@@ -29,7 +29,11 @@ pub(super) const SECTION: Section = Section {
             "pull_refresh_after",
             "an agent keeps no age of images; the pull policy alone decides",
         ),
-        Row::not_yet("platform", "the image's manifest for it is taken"),
+        Row::supported(
+            "platform",
+            "the image for this machine's platform is taken, and no other fits",
+            "attributes::process::as_its_file_says",
+        ),
         Row::refused(
             "platform: another architecture",
             "the pod runs on this machine, and its processor can't run it",
@@ -53,16 +57,17 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "working_dir",
             "`process.cwd`; made where the image lacks it",
-            "services::process_attributes",
+            "attributes::process::as_its_file_says",
         ),
         Row::supported(
             "user",
             "`process.user`; names are looked up in the image",
-            "services::process_attributes",
+            "attributes::process::as_its_file_says",
         ),
-        Row::not_yet(
+        Row::supported(
             "group_add",
             "`process.user.additionalGids`; names are looked up in the image",
+            "attributes::process::as_its_file_says",
         ),
         Row::supported(
             "environment",
@@ -84,7 +89,16 @@ pub(super) const SECTION: Section = Section {
             "as `labels`",
             "attributes::process::labels_stay_in_our_own_records",
         ),
-        Row::not_yet("annotations", "`annotations` of the runtime document"),
+        Row::supported(
+            "annotations",
+            "`annotations` of the runtime document",
+            "attributes::process::as_its_file_says",
+        ),
+        Row::refused(
+            "annotations: of a runtime's",
+            "runtimes and shims take orders by annotations of these names: programs to run, groups to join",
+            "leave it out; what it would switch on is the operator's to decide",
+        ),
         Row::supported(
             "tty",
             "`process.terminal`; standard error goes the way of standard output",
@@ -92,7 +106,11 @@ pub(super) const SECTION: Section = Section {
         ),
         Row::harmless("stdin_open", "a task has no input"),
         Row::harmless("attach", "all services are attached to the task's output"),
-        Row::harmless("init", "the pause container is PID 1 of the pod, and reaps"),
+        Row::supported(
+            "init",
+            "an init of the service's own, where it keeps its processes to itself (`x-pod: {share_pid: false}`); else the pod's pause container is PID 1, and reaps",
+            "attributes::process::an_init_of_its_own",
+        ),
         Row::supported(
             "stop_signal",
             "sent to the container's first process; the image's otherwise, else SIGTERM",
@@ -148,7 +166,11 @@ pub(super) const SECTION: Section = Section {
             "copies of a service would share the pod's network, and their ports would clash",
             "scale the Mesos task instead",
         ),
-        Row::not_yet("runtime", "`runc` or `crun` for this container alone"),
+        Row::supported(
+            "runtime",
+            "`runc` or `crun` for this container alone",
+            "attributes::process::as_its_file_says",
+        ),
         Row::refused(
             "runtime: any other",
             "the containers of a pod share namespaces, which runc and crun can join",

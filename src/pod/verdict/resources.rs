@@ -8,18 +8,56 @@ pub(super) const SECTION: Section = Section {
     rows: &[
         Row::supported(
             "cpus",
-            "`linux.resources.cpu.quota` of a period of 100 ms",
-            "services::limits",
+            "`linux.resources.cpu.quota` of a period of 100 ms; no more than the machine has",
+            "attributes::limits::cpu_time",
         ),
-        Row::not_yet("cpu_quota", "`linux.resources.cpu.quota`"),
-        Row::not_yet("cpu_period", "`linux.resources.cpu.period`"),
-        Row::not_yet(
+        Row::supported(
+            "cpu_quota",
+            "`linux.resources.cpu.quota`",
+            "attributes::limits::cpu_time",
+        ),
+        Row::supported(
+            "cpu_period",
+            "`linux.resources.cpu.period`",
+            "attributes::limits::cpu_time",
+        ),
+        Row::supported(
             "cpu_shares",
             "`linux.resources.cpu.shares`, among the pod's services",
+            "attributes::limits::cpu_time",
         ),
-        Row::not_yet("cpu_rt_runtime", "`linux.resources.cpu.realtimeRuntime`"),
-        Row::not_yet("cpu_rt_period", "`linux.resources.cpu.realtimePeriod`"),
-        Row::not_yet("cpuset", "`linux.resources.cpu.cpus`"),
+        Row::unseen(
+            "cpu_rt_runtime",
+            "`linux.resources.cpu.realtimeRuntime`",
+            "the kernel has no realtime groups",
+        ),
+        Row::refused(
+            "cpu_rt_runtime: cgroup v2",
+            "version 2 of cgroups has no realtime groups",
+            "leave the key out",
+        ),
+        Row::warned(
+            "cpu_rt_runtime: a kernel without it",
+            "this kernel has no realtime groups, and the key has no effect",
+        ),
+        Row::unseen(
+            "cpu_rt_period",
+            "`linux.resources.cpu.realtimePeriod`",
+            "the kernel has no realtime groups",
+        ),
+        Row::refused(
+            "cpu_rt_period: cgroup v2",
+            "version 2 of cgroups has no realtime groups",
+            "leave the key out",
+        ),
+        Row::warned(
+            "cpu_rt_period: a kernel without it",
+            "this kernel has no realtime groups, and the key has no effect",
+        ),
+        Row::warned(
+            "cpuset",
+            "`linux.resources.cpu.cpus`; Mesos knows nothing of it, and may give the same CPUs to others",
+        ),
         Row::warned(
             "cpu_count",
             "it is for Windows, and has no effect; `cpus` is what you want",
@@ -30,43 +68,89 @@ pub(super) const SECTION: Section = Section {
         ),
         Row::supported(
             "mem_limit",
-            "`linux.resources.memory.limit`, and as much again of swap: none",
-            "services::limits",
+            "`linux.resources.memory.limit`; and no swap, unless `memswap_limit` says so",
+            "attributes::limits::memory",
         ),
-        Row::not_yet("mem_reservation", "`linux.resources.memory.reservation`"),
-        Row::not_yet(
+        Row::supported(
+            "mem_reservation",
+            "`linux.resources.memory.reservation`",
+            "attributes::limits::memory",
+        ),
+        Row::supported(
             "memswap_limit",
-            "`linux.resources.memory.swap`: memory and swap together",
+            "`linux.resources.memory.swap`: memory and swap together, where the kernel counts swap",
+            "attributes::limits::memory",
         ),
-        Row::not_yet("mem_swappiness", "`linux.resources.memory.swappiness`"),
-        Row::not_yet(
+        Row::supported(
+            "mem_swappiness",
+            "`linux.resources.memory.swappiness`",
+            "attributes::limits::memory",
+        ),
+        Row::warned(
+            "mem_swappiness: cgroup v2",
+            "version 2 of cgroups has no swappiness, and the key has no effect",
+        ),
+        Row::warned(
             "oom_kill_disable",
-            "`linux.resources.memory.disableOOMKiller`",
+            "at its limit the service hangs instead of being killed (`linux.resources.memory.disableOOMKiller`); on version 2 of cgroups the key has no effect",
         ),
-        Row::not_yet("oom_score_adj", "`process.oomScoreAdj`"),
+        Row::supported(
+            "oom_score_adj",
+            "`process.oomScoreAdj`, as low as containerd itself may go",
+            "attributes::process::as_its_file_says",
+        ),
         Row::supported(
             "pids_limit",
             "`linux.resources.pids.limit`; 1024 where the file says nothing, and 4096 for the pod",
-            "services::limits",
+            "attributes::limits::processes_and_files",
         ),
         Row::supported(
             "shm_size",
             "one /dev/shm for the pod, as large as the largest that is asked for",
             "attributes::limits::shared_memory",
         ),
-        Row::not_yet("blkio_config", "`linux.resources.blockIO`"),
+        Row::supported(
+            "blkio_config",
+            "`linux.resources.blockIO`; devices by their numbers",
+            "attributes::limits::block_devices",
+        ),
+        Row::warned(
+            "blkio_config: weights without a scheduler",
+            "this kernel shares no block devices by weight, and the weights have no effect",
+        ),
         Row::warned(
             "storage_opt",
             "a container's root has no quota; only the task's disk counts it",
         ),
-        Row::not_yet("ulimits", "`process.rlimits`"),
+        Row::supported(
+            "ulimits",
+            "`process.rlimits`, as far as containerd itself may go",
+            "attributes::limits::processes_and_files",
+        ),
         Row::refused(
             "gpus",
             "GPUs are refused for now",
             "leave the key out, or run the service as a task of its own with Mesos' GPU isolator",
         ),
-        Row::not_yet("devices", "`linux.devices`, and leave to use them"),
-        Row::not_yet("device_cgroup_rules", "`linux.resources.devices`"),
-        Row::not_yet("deploy", "see the keys below it"),
+        Row::supported(
+            "devices",
+            "`linux.devices`, and leave to use them; a folder brings all below it",
+            "attributes::rights::devices",
+        ),
+        Row::refused(
+            "devices: vendor/class=name",
+            "devices of the Container Device Interface are refused for now",
+            "name the device's path below /dev",
+        ),
+        Row::supported(
+            "device_cgroup_rules",
+            "`linux.resources.devices`",
+            "attributes::rights::devices",
+        ),
+        Row::supported(
+            "deploy",
+            "see the keys below it",
+            "attributes::limits::memory",
+        ),
     ],
 };

@@ -62,9 +62,10 @@ pub(super) const X_POD: Section = Section {
             "the service whose end is the pod's end",
             "services::start_order",
         ),
-        Row::not_yet(
+        Row::supported(
             "share_pid",
             "`false`, for the pod or in a service: a PID namespace of one's own",
+            "attributes::sharing::processes",
         ),
         Row::unseen(
             "resources",
@@ -110,9 +111,10 @@ pub(super) const DEPLOY: Section = Section {
     title: "deploy",
     path: "services.*.deploy",
     rows: &[
-        Row::not_yet(
+        Row::supported(
             "resources",
             "`limits` as `cpus`, `mem_limit` and `pids_limit`; `reservations` as `mem_reservation` and `cpu_shares`",
+            "attributes::limits::memory",
         ),
         Row::refused(
             "resources.reservations.devices",
@@ -123,8 +125,21 @@ pub(super) const DEPLOY: Section = Section {
             "resources.reservations.generic_resources",
             "a cluster's scheduler would have to follow it; ask Mesos for the resource instead",
         ),
-        Row::not_yet("replicas", "as `scale`"),
-        Row::not_yet("mode", "`replicated`: one container"),
+        Row::supported(
+            "replicas",
+            "as `scale`",
+            "attributes::process::what_the_loader_merges",
+        ),
+        Row::supported(
+            "mode",
+            "`replicated`: one container",
+            "attributes::process::what_the_loader_merges",
+        ),
+        Row::refused(
+            "mode: a job",
+            "a cluster's scheduler would have to count the runs",
+            "leave it out: a service that ends with 0 is done",
+        ),
         Row::warned(
             "mode: global",
             "one container runs in the pod; ask the framework for a task on each agent",

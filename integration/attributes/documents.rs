@@ -1,0 +1,140 @@
+//! What `plan` shows is what a launch does; and the table of verdicts tells of tests that exist.
+
+use serde_json::Value;
+
+use compose_executor::pod::verdict::{SECTIONS, Seen, Verdict};
+
+use super::{Services, record};
+use crate::lab::Lab;
+use crate::trial::{Test, tests};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![Containerd:
+        a_plan_shows_the_documents_of_a_launch,
+        a_plan_without_an_image_tells_what_is_open,
+        each_test_of_the_table_is_one,
+    ]
+    .into()
+}
+
+/// A document without what differs from pod to pod: its id, and pause's pid.
+fn plain(document: &Value, pod: &str) -> Value {
+    let mut text = document.to_string().replace(pod, "POD");
+    while let Some((before, rest)) = text.split_once("\"/proc/")
+        && let Some((pid, after)) = rest.split_once("/ns/")
+    {
+        assert!(pid.len() < 12, "{pid}");
+        text = format!("{before}\"PAUSE/ns/{after}");
+    }
+    serde_json::from_str(&text).expect("it still is JSON")
+}
+
+fn a_plan_shows_the_documents_of_a_launch(lab: &Lab) {
+    let keys = "
+user: '1000:1001'
+group_add: ['77']
+cap_add: [NET_ADMIN]
+cap_drop: [CHOWN]
+devices: ['/dev/full:/dev/brimming:r']
+ulimits: {nofile: {soft: 300, hard: 400}}
+mem_limit: 64m
+cpus: 0.5
+sysctls: {net.core.somaxconn: 777}
+read_only: true
+tmpfs: /tmp
+volumes: ['./word:/word:ro', 'data:/data']
+annotations: {org.example.note: seen}
+environment: {A: b}
+";
+    let services = Services::default()
+        .with("own", keys, "")
+        .with(
+            "apart",
+            "x-pod: {share_pid: false}\ninit: true\nipc: private",
+            "",
+        )
+        .with("usual", "", "");
+    let compose = format!(
+        "name: app\nx-pod: {{images: [./app.tar]}}\nvolumes: {{data: {{}}}}\nservices:\n{}",
+        services.yaml
+    );
+    let up = services.up(lab).compose(&compose).file("word", "word\n");
+    let running = services.start(up);
+
+    let file = running
+        .up
+        .folder()
+        .join("compose.yaml")
+        .display()
+        .to_string();
+    let parent = running.up.cgroup();
+    let words = [
+        "plan",
+        "--format",
+        "json",
+        "-f",
+        &file,
+        "--cgroup-parent",
+        &parent,
+    ];
+    let output = lab.output(&words);
+    assert!(output.status.success(), "{}", output.status);
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("a plan is JSON");
+    let planned = plan["pod"].as_str().expect("a plan has a pod");
+
+    let launched = record(lab, &running.pod, &format!("pod-{}", running.pod.id()));
+    assert_eq!(
+        plain(&plan["sandbox"]["document"], planned),
+        plain(&launched["Spec"], running.pod.id()),
+    );
+    let containers = plan["containers"]
+        .as_array()
+        .expect("a plan has containers");
+    assert_eq!(containers.len(), 3);
+    for container in containers {
+        let service = container["service"].as_str().expect("it is a service's");
+        let launched = record(lab, &running.pod, &format!(".{service}"));
+        assert_eq!(
+            plain(&container["document"], planned),
+            plain(&launched["Spec"], running.pod.id()),
+            "{service}"
+        );
+    }
+    let warned = plan["warnings"].as_array().expect("a plan has warnings");
+    let warned = warned.iter().filter_map(Value::as_str);
+    assert!(warned.into_iter().any(|line| line.contains("NET_ADMIN")));
+    drop(running);
+    // What `up` has kept of the volume is its user's; the test is its user.
+    std::fs::remove_dir_all(lab.root().join("volumes")).expect("named volumes are kept there");
+}
+
+fn a_plan_without_an_image_tells_what_is_open(lab: &Lab) {
+    let folder = lab.fixture();
+    let file = folder.join("compose.yaml");
+    let text = "services: {a: {image: 'nowhere:1'}, b: {image: 'nowhere:1', entrypoint: [b], working_dir: /b}}\n";
+    std::fs::write(&file, text).expect("the fixture's folder takes a file");
+    let output = lab.output(&[
+        "plan",
+        "--format",
+        "json",
+        "-f",
+        &file.display().to_string(),
+    ]);
+    assert!(output.status.success(), "{}", output.status);
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("a plan is JSON");
+    let open = |service: usize| plan["containers"][service]["from_the_image"].to_string();
+    assert!(open(0).contains("process.args") && open(0).contains("process.cwd"));
+    assert!(!open(1).contains("process.args") && !open(1).contains("process.cwd"));
+    let args = &plan["containers"][0]["document"]["process"]["args"];
+    assert_eq!(args[0], "(from the image)");
+}
+
+fn each_test_of_the_table_is_one(_: &Lab) {
+    let known: Vec<String> = crate::tests().iter().map(Test::full_name).collect();
+    let rows = SECTIONS.iter().flat_map(|section| section.rows);
+    for row in rows {
+        if let Verdict::Supported(Seen::By(test)) = row.verdict {
+            assert!(known.iter().any(|name| name == test), "{}: {test}", row.key);
+        }
+    }
+}

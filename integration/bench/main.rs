@@ -1,0 +1,122 @@
+//! What the project promises in numbers, measured: `make bench`.
+//!
+//! `cargo bench --bench bench -- WORDS` runs the measurements whose names have the words. Each
+//! prints tables as it ends; `--json FILE` keeps them, and the machine they are of, for
+//! `docs/performance.md`. Nothing here asserts a time: readers judge.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for people at a terminal"
+)]
+
+mod config_speed;
+mod idle;
+mod machine;
+mod peers;
+mod pods;
+mod raw;
+mod table;
+
+#[allow(dead_code, reason = "the tests make more images than this")]
+#[path = "../image_archive.rs"]
+mod image_archive;
+#[allow(dead_code, reason = "the tests ask more of the lab than this")]
+#[path = "../lab/mod.rs"]
+mod lab;
+#[allow(dead_code, reason = "the lab asks it where hierarchies are")]
+#[path = "../oracle/mod.rs"]
+mod oracle;
+#[path = "../wait.rs"]
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+use lab::Lab;
+use machine::Machine;
+use table::Table;
+
+/// A measurement by its name.
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Lab, rounds: usize) -> Vec<Table>,
+}
+
+const BENCHES: [Bench; 3] = [
+    Bench {
+        name: "config",
+        about: "`config` beside docker compose's, and on files that grow",
+        run: config_speed::run,
+    },
+    Bench {
+        name: "pods",
+        about: "from the request to all containers running, and back, beside raw runtimes",
+        run: pods::run,
+    },
+    Bench {
+        name: "idle",
+        about: "memory and wake-ups of a pod that does nothing",
+        run: idle::run,
+    },
+];
+
+/// Measures, and prints tables.
+#[derive(Parser)]
+struct Args {
+    /// Only the measurements whose names have one of these words
+    words: Vec<String>,
+    /// How often each variant is measured, in turns
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Also write the figures here, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// What `cargo bench` adds by itself
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(missing) = lab::host::check() {
+        eprintln!("nothing can be measured here:\n{missing}");
+        return ExitCode::FAILURE;
+    }
+    let lab = match Lab::start() {
+        Ok(lab) => lab,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let machine = Machine::look();
+    println!("{machine}\n");
+    let wanted = |bench: &&Bench| {
+        args.words.is_empty() || args.words.iter().any(|word| bench.name.contains(word))
+    };
+    let mut all = Vec::new();
+    for bench in BENCHES.iter().filter(wanted) {
+        eprintln!("{}: {}", bench.name, bench.about);
+        for table in (bench.run)(&lab, args.rounds) {
+            println!("{table}");
+            all.push(json!({ "bench": bench.name, "table": table.to_json() }));
+        }
+    }
+    lab.stop();
+    let Some(path) = args.json else {
+        return ExitCode::SUCCESS;
+    };
+    let text = json!({ "schema": 1, "machine": machine.to_json(), "tables": all });
+    match std::fs::write(&path, format!("{text:#}\n")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}

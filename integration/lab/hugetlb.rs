@@ -1,0 +1,48 @@
+//! A hierarchy for `hugetlb`: on hosts with control groups of both versions it is the one
+//! controller that else stays with version 2, and there crun refuses to run.
+
+use std::fs;
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use super::host::CGROUPS;
+
+/// The hierarchy, where it was wanted. Gone with this.
+#[derive(Debug)]
+pub(crate) struct Hugetlb {
+    mounted: bool,
+}
+
+impl Hugetlb {
+    const PLACE: &'static str = "/sys/fs/cgroup/hugetlb";
+
+    pub(crate) fn mount() -> Self {
+        let both = Path::new(CGROUPS).join("unified/cgroup.controllers");
+        let held = fs::read_to_string(both).unwrap_or_default();
+        let wanted = held
+            .split_whitespace()
+            .any(|controller| controller == "hugetlb");
+        let mounted = wanted && fs::create_dir(Self::PLACE).is_ok();
+        if mounted {
+            mount(
+                Some("cgroup"),
+                Self::PLACE,
+                Some("cgroup"),
+                MsFlags::empty(),
+                Some("hugetlb"),
+            )
+            .expect("the controller is free");
+        }
+        Self { mounted }
+    }
+}
+
+impl Drop for Hugetlb {
+    fn drop(&mut self) {
+        if self.mounted {
+            umount2(Self::PLACE, MntFlags::MNT_DETACH).expect("it is mounted");
+            fs::remove_dir(Self::PLACE).expect("it is empty");
+        }
+    }
+}
