@@ -43,6 +43,10 @@ unit: ## unit and integration tests, and the half that runs no containers on its
 	cargo test --locked
 	cargo build --locked --no-default-features --bin compose-resources
 
+.PHONY: test-cgroup2
+test-cgroup2: root tools ## the tests of up in a virtual machine with control groups of version 2
+	integration/cgroup2/run
+
 .PHONY: deny
 deny: ## the dependencies' licences and sources, by cargo-deny
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

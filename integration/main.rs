@@ -15,6 +15,7 @@ mod app;
 mod attributes;
 mod cleanup;
 mod client;
+mod commands;
 mod executor_crash;
 mod image;
 mod image_archive;
@@ -25,11 +26,13 @@ mod lab;
 mod lease;
 mod lifecycle;
 mod logs;
+mod managed;
 mod marathon;
 mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod own_cgroup;
 mod placement;
 mod refusals;
 mod runtimes;
@@ -51,8 +54,9 @@ use libtest_mimic::Arguments;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use lab::host;
 use oracle::Oracle;
-use trial::{SharedLab, Test};
+use trial::{Needs, SharedLab, Test};
 
 /// The themes, a module each.
 fn tests() -> Vec<Test> {
@@ -79,6 +83,9 @@ fn tests() -> Vec<Test> {
         several_tasks::tests(),
         runtimes::tests(),
         up::tests(),
+        commands::tests(),
+        managed::tests(),
+        own_cgroup::tests(),
         marathon::tests(),
         cleanup::tests(),
     ];
@@ -89,7 +96,7 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = Some(1);
     if !args.list
-        && let Err(missing) = lab::host::check()
+        && let Err(missing) = host::check()
     {
         eprintln!("the integration tests can't run here:\n{missing}");
         return ExitCode::FAILURE;
@@ -100,6 +107,7 @@ fn main() -> ExitCode {
     let before = oracle.look();
     let trials = tests()
         .into_iter()
+        .filter(|test| test.needs == Needs::Containerd || !host::without_mesos())
         .map(|test| test.trial(lab.clone()))
         .collect();
 

@@ -1,4 +1,4 @@
-//! Several tasks in one executor: each a pod of its own; a LAUNCH_GROUP all or nothing.
+//! Several tasks in one executor: each a pod of its own; a `LAUNCH_GROUP` all or nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -62,7 +62,7 @@ fn assert_each_ended_once(run: &mut TaskRun<'_>, ids: &[&str]) {
     let mut ended: Vec<&str> = updates
         .iter()
         .filter(|update| update.is_terminal())
-        .map(|update| update.task())
+        .map(super::lab::task::Update::task)
         .collect();
     ended.sort_unstable();
     assert_eq!(ended, ids);
@@ -71,7 +71,7 @@ fn assert_each_ended_once(run: &mut TaskRun<'_>, ids: &[&str]) {
 fn each_task_is_a_pod_of_its_own(lab: &Lab) {
     let mut run = launch(Task::app(lab, &services()).count(2), &["t-0", "t-1"]);
     let pods = run.pods();
-    let ids: BTreeSet<&str> = pods.iter().map(|pod| pod.id()).collect();
+    let ids: BTreeSet<&str> = pods.iter().map(super::lab::pod::Pod::id).collect();
     assert_eq!(ids.len(), 2, "{pods:?}");
     let namespaces: BTreeSet<_> = pods
         .iter()

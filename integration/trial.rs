@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::oracle::{self, Oracle};
 
 /// How long what is on its way out may take: Mesos reaps, containerd collects.
-const SETTLE: Duration = Duration::from_secs(15);
+const SETTLE: Duration = Duration::from_secs(30);
 
 /// The lab, started by the first test that runs.
 #[derive(Debug, Default, Clone)]

@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_mistake_is_shown_with_its_line,
         it_needs_a_containerd,
         two_at_once,
+        out_of_memory_is_told,
     ]
     .into()
 }
@@ -120,4 +121,13 @@ fn two_at_once(lab: &Lab) {
     assert!(!alive.is_empty());
     right.signal(Signal::SIGINT);
     assert_eq!(right.until_end().code(), Some(130), "{}", right.stderr());
+}
+
+/// By the kernel's counter, in either version of control groups.
+fn out_of_memory_is_told(lab: &Lab) {
+    let services =
+        "  eater:\n    image: app:1\n    mem_limit: 16m\n    command: [tail, /dev/zero]\n";
+    let mut up = Up::app(lab, services).start();
+    assert_eq!(up.until_end().code(), Some(137), "{}", up.stderr());
+    assert!(up.stderr().contains("out of memory"), "{}", up.stderr());
 }

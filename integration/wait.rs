@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must come. Generous: it is only ever used up by a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for what must come. Generous, since machines may be emulated ones: it is
+/// only ever used up by a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Between two looks at something that sends no event.
 const INTERVAL: Duration = Duration::from_millis(20);

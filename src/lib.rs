@@ -38,11 +38,15 @@ pub mod image {
 #[cfg(feature = "executor")]
 pub mod journal;
 #[cfg(feature = "executor")]
+pub mod logfile;
+#[cfg(feature = "executor")]
 pub mod mesos;
 #[cfg(feature = "executor")]
 pub mod network;
 #[cfg(feature = "executor")]
 pub mod oci;
+#[cfg(feature = "executor")]
+pub mod operator;
 #[cfg(feature = "executor")]
 pub mod pod;
 #[cfg(feature = "executor")]

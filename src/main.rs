@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    compose_executor::cli::main(std::env::args_os().collect(), std::env::vars_os().collect())
+    let arguments: Vec<_> = std::env::args_os().collect();
+    compose_executor::cli::main(&arguments, std::env::vars_os().collect())
 }

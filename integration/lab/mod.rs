@@ -3,6 +3,8 @@
 //! Nothing of it is shared with what else runs on the machine: sockets, folders, ports and
 //! control groups have names that no other run has.
 
+pub(crate) mod agent;
+pub(crate) mod cgroup;
 pub(crate) mod containerd;
 pub(crate) mod host;
 pub(crate) mod hugetlb;

@@ -1,17 +1,17 @@
 //! Runs of the program under test without Mesos: `up`, `cleanup`, `image load` and the others.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::cgroup::CgroupParent;
 use super::pod::Pod;
 use super::{EXECUTOR, Evidence, Lab, cgroup_name};
 use crate::image_archive::Image;
-use crate::oracle::cgroups;
 use crate::wait::{self, PATIENCE};
 
 impl Lab {
@@ -50,6 +50,8 @@ pub(crate) struct Up<'lab> {
     cgroup: CgroupParent,
     command: Command,
     options: Vec<String>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
 }
 
 impl<'lab> Up<'lab> {
@@ -67,6 +69,8 @@ impl<'lab> Up<'lab> {
             cgroup,
             command,
             options: lab.options(),
+            stdout: None,
+            stderr: None,
         }
     }
 
@@ -101,9 +105,54 @@ impl<'lab> Up<'lab> {
         self
     }
 
+    /// A containerd of its own, below the lab's folders.
+    pub(crate) fn managed(self) -> Self {
+        self.containerd("managed")
+    }
+
+    /// Another configuration of the operator's than the lab's.
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        let path = self.folder.join("config.toml");
+        fs::write(&path, text).expect("the fixture's folder takes a file");
+        let lab = self.lab.config().display().to_string();
+        for word in self.options.iter_mut().filter(|word| **word == lab) {
+            *word = path.display().to_string();
+        }
+        self
+    }
+
+    /// In a process group of its own, as a shell at a terminal starts it.
+    pub(crate) fn group(mut self) -> Self {
+        self.command.process_group(0);
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Its standard output goes there, and not to where [`UpRun::stdout`] looks.
+    pub(crate) fn stdout_to(mut self, to: impl Into<Stdio>) -> Self {
+        self.stdout = Some(to.into());
+        self
+    }
+
+    /// The same for its standard error.
+    pub(crate) fn stderr_to(mut self, to: impl Into<Stdio>) -> Self {
+        self.stderr = Some(to.into());
+        self
+    }
+
+    /// A flag or a service, after the command.
+    pub(crate) fn word(mut self, word: &str) -> Self {
+        self.command.arg(word);
+        self
+    }
+
+    /// The folder of the project.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
     }
 
     pub(crate) fn start(mut self) -> UpRun {
@@ -113,8 +162,16 @@ impl<'lab> Up<'lab> {
         self.command
             .args(&self.options)
             .stdin(Stdio::null())
-            .stdout(file(UpRun::STDOUT))
-            .stderr(file(UpRun::STDERR));
+            .stdout(
+                self.stdout
+                    .take()
+                    .unwrap_or_else(|| file(UpRun::STDOUT).into()),
+            )
+            .stderr(
+                self.stderr
+                    .take()
+                    .unwrap_or_else(|| file(UpRun::STDERR).into()),
+            );
         for name in [UpRun::STDOUT, UpRun::STDERR] {
             self.lab.note(Evidence::file(
                 format!("{name} of up"),
@@ -122,43 +179,12 @@ impl<'lab> Up<'lab> {
             ));
         }
         let process = self.command.spawn().expect("the program starts");
+        // With it go our copies of what it was given.
+        drop(self.command);
         UpRun {
             folder: self.folder,
             cgroup: self.cgroup,
             process,
-        }
-    }
-}
-
-/// A control group that an operator has made for pods, in every hierarchy. It goes with its test.
-#[derive(Debug)]
-struct CgroupParent {
-    name: String,
-}
-
-impl CgroupParent {
-    fn make(name: &str) -> Self {
-        for hierarchy in cgroups::hierarchies() {
-            let path = hierarchy.join(name);
-            fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        }
-        Self {
-            name: name.to_owned(),
-        }
-    }
-
-    /// As in /proc/<pid>/cgroup.
-    fn path(&self) -> String {
-        format!("/{}", self.name)
-    }
-}
-
-impl Drop for CgroupParent {
-    fn drop(&mut self) {
-        for hierarchy in cgroups::hierarchies() {
-            // A process that has just died may hold it for a moment. What stays is for the oracle.
-            let path = hierarchy.join(&self.name);
-            wait::within(Duration::from_secs(5), || fs::remove_dir(&path).ok());
         }
     }
 }
@@ -208,6 +234,12 @@ impl UpRun {
         kill(Pid::from_raw(pid), signal).expect("the program is our child");
     }
 
+    /// Signals all that is in its process group, as Ctrl-C at a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let pid: i32 = self.process.id().try_into().expect("a process id is small");
+        kill(Pid::from_raw(-pid), signal).expect("the program leads its group");
+    }
+
     /// Waits for its end.
     pub(crate) fn until_end(&mut self) -> ExitStatus {
         wait::until("the end of up", PATIENCE, || {
@@ -228,6 +260,11 @@ impl UpRun {
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
         Pod::below(&self.cgroup.path())
+    }
+
+    /// Whether no pod of it is left.
+    pub(crate) fn pod_is_gone(&self) -> bool {
+        Pod::all_below(&self.cgroup.path()).is_empty()
     }
 
     fn read(&self, name: &str) -> String {

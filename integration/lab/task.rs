@@ -185,6 +185,7 @@ impl Update {
     }
 
     /// When its sender made it, in seconds since 1970.
+    #[allow(dead_code, reason = "it is the benches that ask")]
     pub(crate) fn timestamp(&self) -> f64 {
         self.0["timestamp"].as_f64().expect("an update has a time")
     }

@@ -31,7 +31,7 @@ use crate::wait;
 pub(crate) enum Kind {
     /// L1: a process in a pod's control group, or one that was told the lab's folders.
     Process,
-    /// L2: a shim that serves our containerd.
+    /// L2: a shim that serves our containerd, or one of the program's own.
     Shim,
     /// L3
     Container,
@@ -182,10 +182,11 @@ impl<'lab> Oracle<'lab> {
             add(Kind::Mount, mounts::naming(folder));
         }
         if let Some(lab) = self.lab {
-            let socket = lab.containerd().socket().display().to_string();
+            // The lab's own containerd is in it, and so would be one that `up` has started.
+            let folder = lab.folder().display().to_string();
             add(
                 Kind::Shim,
-                processes::described(&["containerd-shim", &socket]),
+                processes::described(&["containerd-shim", &folder]),
             );
             add(Kind::Io, files::pipes(&lab.state()));
             add(Kind::Record, files::records(&lab.root(), &lab.state()));

@@ -38,18 +38,23 @@ pub(super) fn described(words: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// A process that was told our folder, but is neither a shim (a kind of its own) nor the
+/// A process that was told our folder, but is neither a shim (a kind of its own) nor the lab's
 /// containerd, nor a `ctr` of a question being asked.
 fn is_program(process: &Process, folder: &str) -> bool {
-    const OTHERS: [&str; 3] = ["containerd-shim", "containerd", "ctr"];
+    const OTHERS: [&str; 2] = ["containerd-shim", "ctr"];
+    const OF_THE_LAB: &str = "/containerd/config.toml";
     let Ok(words) = process.cmdline() else {
         return false;
     };
     let name = words
         .first()
         .map(|word| word.rsplit('/').next().unwrap_or(word));
-    words.iter().any(|word| word.contains(folder))
-        && name.is_some_and(|name| !OTHERS.iter().any(|other| name.starts_with(other)))
+    let told = words.iter().any(|word| word.contains(folder));
+    match name {
+        Some("containerd") => told && !words.contains(&format!("{folder}{OF_THE_LAB}")),
+        Some(name) => told && !OTHERS.iter().any(|other| name.starts_with(other)),
+        None => false,
+    }
 }
 
 fn has_words(process: &Process, words: &[&str]) -> bool {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::compose::LoadError;
 use crate::executor::with_causes;
+use crate::supervisor::managed::ManagedError;
 
 pub(super) const SUCCESS: u8 = 0;
 /// Something failed, or a check found something.
@@ -31,6 +32,10 @@ pub(super) enum CommandError {
     Usage(String),
     #[error(transparent)]
     NotReady(#[from] crate::supervisor::host::HostError),
+    #[error("no containerd answers ({tried}), and none of our own can be had")]
+    NoContainerd { tried: String, source: ManagedError },
+    #[error(transparent)]
+    Managed(ManagedError),
     #[error(transparent)]
     Configuration(#[from] crate::executor::config::ConfigError),
     #[error(transparent)]
@@ -55,7 +60,7 @@ impl CommandError {
         match self {
             Self::Refused(_) | Self::Configuration(_) => REFUSED,
             Self::Usage(_) => USAGE,
-            Self::NotReady(_) => NOT_READY,
+            Self::NotReady(_) | Self::NoContainerd { .. } | Self::Managed(_) => NOT_READY,
             Self::Failed(_) | Self::Output(_) => FAILURE,
             Self::Runtime(_) => OWN_FAULT,
         }

@@ -1,10 +1,11 @@
 //! The flags that say where a host's parts are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::Environment;
+use super::containerd::{Containerd, ContainerdChoice};
 use crate::executor::config::Config;
 use crate::journal::Folders;
 use crate::supervisor::host::HostOptions;
@@ -13,9 +14,9 @@ use crate::supervisor::host::HostOptions;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Host")]
 pub(super) struct HostFlags {
-    /// containerd's socket
-    #[arg(long, global = true, value_name = "SOCKET")]
-    pub containerd: Option<PathBuf>,
+    /// containerd's socket; or "managed": one of our own; or "auto": the system's, else one of our own
+    #[arg(long, global = true, value_name = "SOCKET|auto|managed", default_value = "auto", value_parser = ContainerdChoice::from_str)]
+    pub containerd: ContainerdChoice,
     /// The operator's configuration [default: /etc/compose-executor/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -55,26 +56,13 @@ impl HostFlags {
         Folders::new(&self.root, &self.state)
     }
 
-    /// What a flag says, then the environment, then the configuration.
-    pub(super) fn options(&self, config: &Config, environment: &Environment) -> HostOptions {
-        let named = self
-            .containerd
-            .clone()
-            .or_else(|| environment.get("CONTAINERD_ADDRESS").map(PathBuf::from));
+    /// How pods are run on the containerd that a command has found.
+    pub(super) fn options(&self, config: &Config, containerd: &Containerd) -> HostOptions {
         HostOptions {
-            containerd: named
-                .as_deref()
-                .map_or_else(|| config.containerd.address.clone(), plain),
+            containerd: containerd.socket.clone(),
             runtime: config.containerd.runtime,
             snapshotter: config.containerd.snapshotter.clone(),
             folders: self.folders(),
         }
     }
-}
-
-/// containerd's own tools write addresses as URLs.
-fn plain(address: &Path) -> PathBuf {
-    address
-        .strip_prefix("unix:")
-        .map_or_else(|_| address.to_owned(), |path| Path::new("/").join(path))
 }

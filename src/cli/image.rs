@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Environment;
+use super::containerd::Containerd;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
@@ -56,22 +57,28 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
-    let options = host.options(&config, environment);
     block_on(async {
-        let namespace = Namespace::from_str(NAMESPACE).map_err(CommandError::failed)?;
-        let client = Client::connect(&options.containerd, namespace)
-            .await
-            .map_err(|error| CommandError::NotReady(error.into()))?;
-        client
-            .namespaces()
-            .ensure()
-            .await
-            .map_err(CommandError::failed)?;
-        match command {
-            ImageCommand::Load(args) => load(&client, &args).await,
-            ImageCommand::Ls(args) => list(&client, args.format).await,
-        }
+        let containerd = Containerd::open(host, &config, environment).await?;
+        let code = run_with(command, &containerd).await;
+        containerd.close().await;
+        code
     })
+}
+
+async fn run_with(command: ImageCommand, containerd: &Containerd) -> Result<u8, CommandError> {
+    let namespace = Namespace::from_str(NAMESPACE).map_err(CommandError::failed)?;
+    let client = Client::connect(&containerd.socket, namespace)
+        .await
+        .map_err(|error| CommandError::NotReady(error.into()))?;
+    client
+        .namespaces()
+        .ensure()
+        .await
+        .map_err(CommandError::failed)?;
+    match command {
+        ImageCommand::Load(args) => load(&client, &args).await,
+        ImageCommand::Ls(args) => list(&client, args.format).await,
+    }
 }
 
 /// Under a lease of the command's own: what it has not named by its end is gone with it.

@@ -5,13 +5,24 @@
 
 mod cleanup;
 pub mod config;
+mod containerd;
 mod context;
+mod detach;
+mod down;
+mod events;
+mod exec;
 mod exit;
 mod host_flags;
 mod image;
+mod inspect;
+mod logs;
 mod plan;
+mod pod_flags;
 pub mod project;
+mod ps;
 mod run_executor;
+mod stats;
+mod table;
 mod up;
 
 use std::ffi::OsString;
@@ -32,6 +43,10 @@ use project::ProjectFlags;
     arg_required_else_help = false,
     after_help = "Examples:
   compose-executor up                        run compose.yaml here as a pod; Ctrl-C stops it
+  compose-executor ps                        the pods of this host
+  compose-executor logs -f web               what a service writes
+  compose-executor exec web sh               a shell beside a service
+  compose-executor down                      end the pod of this folder
   compose-executor config --format json      show the file as it is understood
   compose-executor plan                      show what up would do
   compose-executor image load app.tar        make the images of an archive known to all pods
@@ -52,6 +67,20 @@ struct Cli {
 enum Command {
     /// Run the project's services as a pod, and show what they write
     Up(up::UpArgs),
+    /// End pods, and take away what they left
+    Down(down::DownArgs),
+    /// List pods and how their services are
+    Ps(ps::PsArgs),
+    /// Show what a pod's services wrote
+    Logs(logs::LogsArgs),
+    /// Run a program in a service's container
+    Exec(exec::ExecArgs),
+    /// Show what services use of CPU and memory
+    Stats(stats::StatsArgs),
+    /// Show what happens to pods
+    Events(events::EventsArgs),
+    /// Show all that is known of pods
+    Inspect(inspect::InspectArgs),
     /// Show the project as it is understood
     Config(config::ConfigArgs),
     /// Show what `up` would do, and do nothing
@@ -68,7 +97,7 @@ enum Command {
 }
 
 /// The program: arguments and environment in, an exit code out.
-pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> ExitCode {
+pub fn main(arguments: &[OsString], environment: Vec<(OsString, OsString)>) -> ExitCode {
     if let Err(error) = crate::sys::signal::unblock_all() {
         exit::warn(&format!("compose-executor: signals stay blocked: {error}"));
     }
@@ -86,10 +115,10 @@ pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) ->
             return ExitCode::from(code);
         }
     };
-    exit::code(run(cli, &environment))
+    exit::code(run(cli, &environment, arguments))
 }
 
-fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
+fn run(cli: Cli, environment: &Environment, arguments: &[OsString]) -> Result<u8, CommandError> {
     let Cli {
         project,
         host,
@@ -103,7 +132,14 @@ fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
             exit::print(&Cli::command().render_help().to_string())?;
             Ok(exit::USAGE)
         }
-        Some(Command::Up(args)) => up::run(&args, &project, &host, environment),
+        Some(Command::Up(args)) => up::run(&args, &project, &host, environment, arguments),
+        Some(Command::Down(args)) => down::run(&args, &project, &host, environment),
+        Some(Command::Ps(args)) => ps::run(&args, &project, &host, environment),
+        Some(Command::Logs(args)) => logs::run(&args, &project, &host, environment),
+        Some(Command::Exec(args)) => exec::run(&args, &project, &host, environment),
+        Some(Command::Stats(args)) => stats::run(&args, &project, &host, environment),
+        Some(Command::Events(args)) => events::run(&args, &project, &host, environment),
+        Some(Command::Inspect(args)) => inspect::run(&args, &project, &host, environment),
         Some(Command::Config(args)) => config::run(&args, &project, environment),
         Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
         Some(Command::Image(command)) => image::run(command, &host, environment),
@@ -122,5 +158,23 @@ fn run(cli: Cli, environment: &Environment) -> Result<u8, CommandError> {
             exit::print(&String::from_utf8_lossy(&page))?;
             Ok(exit::SUCCESS)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_all_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn f_names_a_file_before_logs_and_follows_after() {
+        let words = ["compose-executor", "-f", "a.yaml", "logs", "-f", "web"];
+        let cli = Cli::try_parse_from(words).unwrap();
+        assert_eq!(cli.project.files, [std::path::PathBuf::from("a.yaml")]);
+        assert!(matches!(cli.command, Some(Command::Logs(_))));
     }
 }

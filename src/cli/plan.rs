@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Environment;
+use super::containerd::likely_socket;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
@@ -16,6 +17,7 @@ use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
+use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{
     ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName,
@@ -55,9 +57,9 @@ pub(super) fn run(
     let config = Config::load(host.config.as_deref())?;
     let loaded = load(project, environment)?;
     let mut planned = planned(&loaded, host, &config, "plan")?;
-    let options = host.options(&config, environment);
+    let socket = likely_socket(host, &config, environment);
     let preview = block_on(async {
-        let (facts, asked) = facts::look(&options.containerd).await?;
+        let (facts, asked) = facts::look(&socket).await?;
         if !asked {
             exit::warn(
                 "note: no containerd answers; limits and capabilities are shown as this process has them",
@@ -163,6 +165,7 @@ fn planned(
             named: folders.volumes(),
             anonymous: folders.pod_root(&id).join("volumes"),
         },
+        logs: config.logs.rule(folders.logs(&id)),
         environment: Vec::new(),
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
@@ -213,6 +216,7 @@ fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
         "project": plan.project,
         "start_order": plan.order.levels.iter().map(services).collect::<Vec<_>>(),
         "stop_grace_seconds": plan.stop_grace.as_secs_f64(),
+        "logs": plan.logs.as_ref().map(|folder| folder.display().to_string()),
         "image_archives": plan.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         "sandbox": {
             "container": sandbox.id.as_str(),
@@ -282,6 +286,13 @@ fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
         "stop": {
             "signal": plan.stop.signal.map(|signal| signal.to_string()),
             "grace_seconds": plan.stop.grace.as_secs_f64(),
+        },
+        "logging": match plan.logging {
+            LoggingPlan::None => json!("none"),
+            LoggingPlan::Common => json!("common"),
+            LoggingPlan::Kept { max_size, max_files } => {
+                json!({"max_bytes": max_size.0, "max_files": max_files})
+            }
         },
         "runtime": plan.runtime.map(RuntimeName::as_str),
         "from_the_image": preview.from_image,

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::Environment;
+use super::containerd::ContainerdChoice;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
@@ -24,11 +25,19 @@ pub(super) fn run(
     let env = ExecutorEnv::from_vars(&vars).map_err(CommandError::failed)?;
     let mut variables = environment.texts();
     variables.remove(TOKEN);
+    let managed = host.containerd == ContainerdChoice::Managed;
     let options = ExecutorOptions {
-        refused: host.cgroup_parent.is_some().then_some("cgroup-parent"),
+        refused: match host.cgroup_parent {
+            Some(_) => Some("cgroup-parent"),
+            None => managed.then_some("containerd managed"),
+        },
         folders: host.folders(),
         config: host.config,
-        containerd: host.containerd,
+        // CONTAINERD_ADDRESS is the user's, and none of our own outlives an executor.
+        containerd: match host.containerd {
+            ContainerdChoice::Address(socket) => Some(socket),
+            ContainerdChoice::Auto | ContainerdChoice::Managed => None,
+        },
         files: project.files.clone(),
     };
     block_on(async {

@@ -1,20 +1,27 @@
 //! `up`: the pod of a project, without Mesos.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing::warn;
 
+use super::containerd::Containerd;
 use super::context::block_on;
+use super::detach::{self, DetachFlags, Detached};
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
 use super::{Environment, plan};
+use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
 use crate::executor::{LogTarget, with_causes};
 use crate::journal::Owner;
+use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
@@ -29,12 +36,17 @@ use crate::supervisor::user_files::UserFiles;
 #[command(after_help = "Examples:
   compose-executor up                          compose.yaml here
   compose-executor -f a.yaml -f b.yaml up      two files, the second over the first
+  compose-executor up -d                       in the background: see ps, logs, exec, down
   compose-executor up --containerd /run/containerd/containerd.sock
+  compose-executor up --containerd managed     a containerd of our own, for as long as it is needed
 
 Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
-stop_grace_period; a second Ctrl-C kills them. Exits with the main service's code, else the first
+stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`, and its logs end
+with it. Exits with the main service's code, else the first
 failure's, else 0; 130 after Ctrl-C.")]
 pub(super) struct UpArgs {
+    #[command(flatten)]
+    detach: DetachFlags,
     /// Show services' names without colours
     #[arg(long)]
     no_color: bool,
@@ -51,8 +63,12 @@ pub(super) fn run(
     project: &ProjectFlags,
     host: &HostFlags,
     environment: &Environment,
+    arguments: &[OsString],
 ) -> Result<u8, CommandError> {
-    LogTarget::start(if args.verbose {
+    if args.detach.is_asked() {
+        return detach::start(arguments);
+    }
+    let log = LogTarget::start(if args.verbose {
         LogLevel::Debug
     } else {
         LogLevel::Warn
@@ -60,51 +76,115 @@ pub(super) fn run(
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
     let loaded = plan::load(project, environment)?;
-    block_on(Box::pin(async {
-        let opened = Arc::new(Host::open(host.options(&config, environment)).await?);
-        let unique = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos();
-        let planned = plan::plan(
-            &loaded,
+    let detached = args.detach.supervise.then(Detached::begin).transpose();
+    let mut background = Background {
+        detached: detached.map_err(CommandError::failed)?,
+        log,
+    };
+    let result = block_on(async {
+        let containerd = Containerd::open(host, &config, environment).await?;
+        let code = Box::pin(run_pod(
+            args,
             host,
+            environment,
             &config,
-            &format!("{}-{unique}", std::process::id()),
-        )?;
-        let prefix = prefix(args, environment, &planned);
-        let request = PodRequest {
-            main: PodRequest::main_of(&loaded.project),
-            owner: Owner {
-                mesos: None,
-                sandbox: loaded.project.working_dir.clone(),
-                base_is_ours: host.cgroup_parent.is_none(),
-                base_others: Vec::new(),
-            },
-            user_files: UserFiles::Anywhere,
-            plan: planned,
-            prefix,
+            &loaded,
+            &containerd,
+            &mut background,
+        ))
+        .await;
+        containerd.close().await;
+        code
+    });
+    background.end();
+    result
+}
+
+async fn run_pod(
+    args: &UpArgs,
+    host: &HostFlags,
+    environment: &Environment,
+    config: &Config,
+    loaded: &Loaded,
+    containerd: &Containerd,
+    background: &mut Background,
+) -> Result<u8, CommandError> {
+    let opened = Arc::new(Host::open(host.options(config, containerd)).await?);
+    let unique = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let planned = plan::plan(
+        loaded,
+        host,
+        config,
+        &format!("{}-{unique}", std::process::id()),
+    )?;
+    let prefix = prefix(args, environment, &planned);
+    let request = PodRequest {
+        main: PodRequest::main_of(&loaded.project),
+        owner: Owner {
+            mesos: None,
+            sandbox: loaded.project.working_dir.clone(),
+            base_is_ours: host.cgroup_parent.is_none(),
+            base_others: Vec::new(),
+        },
+        user_files: UserFiles::Anywhere,
+        plan: planned,
+        prefix,
+    };
+    let code = follow(Arc::clone(&opened), request, background).await?;
+    if let Some(host) = Arc::into_inner(opened) {
+        Box::pin(host.close()).await;
+    }
+    Ok(code)
+}
+
+/// What is different where nobody sits at a terminal.
+struct Background {
+    /// None at a terminal, and once the pod runs or has failed.
+    detached: Option<Detached>,
+    log: LogTarget,
+}
+
+impl Background {
+    /// The pod runs: whoever asked for it is told, and from now on our log is a file beside its
+    /// record.
+    fn running(&mut self, host: &Host, pod: &PodId) {
+        let Some(detached) = self.detached.take() else {
+            return;
         };
-        let code = follow(Arc::clone(&opened), request).await?;
-        if let Some(host) = Arc::into_inner(opened) {
-            Box::pin(host.close()).await;
+        match File::create(host.folders().pod_root(pod).join("up.log")) {
+            Ok(file) => self.log.switch(file),
+            Err(error) => warn!(%error, "what happens to the pod is not written down"),
         }
-        Ok(code)
-    }))
+        detached.ready(pod);
+    }
+
+    /// Whatever is to be told now is told to whoever waits for the pod.
+    fn end(&mut self) {
+        if let Some(detached) = self.detached.take() {
+            detached.failed();
+        }
+    }
 }
 
 /// Runs the pod until it is over, and nothing of it is left.
-async fn follow(host: Arc<Host>, request: PodRequest) -> Result<u8, CommandError> {
+async fn follow(
+    host: Arc<Host>,
+    request: PodRequest,
+    background: &mut Background,
+) -> Result<u8, CommandError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
     let main = request.main.clone();
     let (reports, mut told) = mpsc::channel(16);
-    let pod = Pod::start(host, request, reports);
+    let pod = Pod::start(Arc::clone(&host), request, reports);
     let mut asked = false;
     let end = loop {
         tokio::select! {
             report = told.recv() => match report {
-                Some((_, PodReport::Running)) => {}
+                Some((id, PodReport::Running)) => background.running(&host, &id),
                 Some((_, PodReport::Ended(end))) => break end,
                 None => return Ok(exit::OWN_FAULT),
             },
@@ -112,6 +192,8 @@ async fn follow(host: Arc<Host>, request: PodRequest) -> Result<u8, CommandError
             _ = terminate.recv() => stop(&pod, &mut asked),
         }
     };
+    drop(host);
+    background.end();
     tell(&end);
     if !pod.gone().await {
         exit::warn(

@@ -47,6 +47,7 @@ pub use sandboxes::Sandboxes;
 pub use server::Server;
 pub use snapshots::{Mount, SnapshotInfo, SnapshotKind, Snapshots};
 pub use tasks::Tasks;
+pub use timestamp::{parse_rfc3339, rfc3339};
 
 /// Labels of an object, in order so that what is sent and shown is always the same.
 pub type Labels = std::collections::BTreeMap<String, String>;

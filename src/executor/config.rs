@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::trust::{self, Untrusted};
+use crate::compose::model::ByteSize;
+use crate::compose::units;
+use crate::pod::logging::LogsRule;
 use crate::supervisor::runtime::RuntimeChoice;
 
 /// Where the file is when no flag names it.
@@ -61,19 +64,48 @@ pub enum NetworkMode {
     Host,
 }
 
-/// `[logs]`: the executor's own log; containers' output is the sandbox's stdout and stderr.
+/// `[logs]`: the executor's own log, and the bounds of each service's. The common output of all
+/// services is the sandbox's stdout and stderr, which are Mesos'.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsConfig {
     pub level: LogLevel,
+    /// The most that one file of a service's log may take, as `"100MiB"`.
+    #[serde(deserialize_with = "size")]
+    pub max_size: ByteSize,
+    /// The most files of a service's log. With 0 no service has a log of its own.
+    pub max_files: u32,
 }
 
 impl Default for LogsConfig {
     fn default() -> Self {
         Self {
             level: LogLevel::Info,
+            max_size: ByteSize(100 << 20),
+            max_files: 10,
         }
     }
+}
+
+impl LogsConfig {
+    /// The same for a pod whose logs are in this folder.
+    pub fn rule(&self, folder: PathBuf) -> LogsRule {
+        LogsRule {
+            folder,
+            max_size: self.max_size,
+            max_files: self.max_files,
+        }
+    }
+}
+
+/// A size as Compose files have it.
+fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
+    let text = String::deserialize(from)?;
+    let bytes = units::bytes(&text).map_err(serde::de::Error::custom)?;
+    let size = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    size.filter(|&size| size > 0)
+        .map(ByteSize)
+        .ok_or_else(|| serde::de::Error::custom(format!("\"{text}\" is no size")))
 }
 
 /// `logs.level`: the least grave that is written.
@@ -151,6 +183,10 @@ mod tests {
             parse("[containerd]\nruntime = \"runc\"\n[network]\nmode = \"host\"\n").unwrap();
         assert_eq!(config.containerd.runtime, RuntimeChoice::Runc);
         assert_eq!(config.network.mode, NetworkMode::Host);
+        let logs = parse("[logs]\nmax_size = \"64 MiB\"\nmax_files = 0\n")
+            .unwrap()
+            .logs;
+        assert_eq!((logs.max_size, logs.max_files), (ByteSize(64 << 20), 0));
     }
 
     #[test]
@@ -161,6 +197,8 @@ mod tests {
             "the configuration config.toml is wrong: line 2: unknown field `mod`, expected `mode`"
         );
         assert!(parse("[policy]\n").is_err());
+        let error = parse("[logs]\nmax_size = \"many\"\n").unwrap_err();
+        assert!(error.contains("line 2"), "{error}");
         assert!(
             parse("[network]\nmode = \"bridge\"\n")
                 .unwrap_err()

@@ -7,6 +7,7 @@ pub mod config;
 mod description;
 mod log;
 mod outcome;
+mod placement;
 mod prepare;
 mod refusal;
 mod sandbox;

@@ -84,7 +84,7 @@ fn classify(refusal: &Refusal) -> (&'static str, Reason) {
         Refusal::Configuration(_) => ("CE-CONFIG", Reason::TaskUnauthorized),
         Refusal::NotRoot => ("CE-HOST", Reason::TaskInvalid),
         Refusal::Fault => ("CE-FAULT", Reason::ContainerLaunchFailed),
-        Refusal::Host(_) | Refusal::Cgroup { .. } => ("CE-HOST", Reason::ContainerLaunchFailed),
+        Refusal::Host(_) | Refusal::Placement(_) => ("CE-HOST", Reason::ContainerLaunchFailed),
     }
 }
 

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::config::{Config, NetworkMode};
 use super::description::Description;
+use super::placement;
 use super::refusal::Refusal;
 use super::sandbox::{OWN_FOLDER, Sandbox, SandboxError};
 use super::sandbox_files::SandboxFiles;
@@ -18,7 +19,7 @@ use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, Task};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
-use crate::pod::names::{CgroupPath, PodId};
+use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
 use crate::supervisor::host::{Host, HostError, HostOptions};
@@ -126,14 +127,11 @@ pub(super) async fn prepare(
         &container,
         ordinal,
     );
-    let base = host.cgroup_base().ok_or(Refusal::Cgroup { source: None })?;
-    let cgroup_base = CgroupPath::try_from(base).map_err(|source| Refusal::Cgroup {
-        source: Some(source),
-    })?;
+    let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
     let context = PodContext {
         task: task.id.to_string(),
-        cgroup_base,
+        cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
@@ -145,6 +143,7 @@ pub(super) async fn prepare(
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
         volumes: volumes(ground, ordinal),
+        logs: ground.config.logs.rule(own_folder(ground, "logs", ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
@@ -184,7 +183,7 @@ pub(super) async fn prepare(
             }),
             sandbox: ground.sandbox.path().to_owned(),
             base_is_ours: true,
-            base_others: host.cgroups().owned_by_launcher(base),
+            base_others: placement.others,
         },
         user_files: UserFiles::sandbox(ground.sandbox.folder()?).map_err(SandboxError::Open)?,
         prefix,
@@ -225,18 +224,23 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
     Ok(loaded)
 }
 
-/// Where the pod's volumes are. Pods of one executor share its sandbox, but no volume.
+/// Where the pod's volumes are.
 fn volumes(ground: &Ground, ordinal: u32) -> VolumesRule {
-    let suffix = match ordinal {
-        0 => String::new(),
-        ordinal => format!("-{ordinal}"),
-    };
-    let own = ground.sandbox.path().join(OWN_FOLDER);
     VolumesRule {
         life: VolumeLife::Sandbox,
-        named: own.join(format!("volumes{suffix}")),
-        anonymous: own.join(format!("anonymous{suffix}")),
+        named: own_folder(ground, "volumes", ordinal),
+        anonymous: own_folder(ground, "anonymous", ordinal),
     }
+}
+
+/// Where the pod's volumes are, or its logs. Pods of one executor share its sandbox, but nothing
+/// in it.
+fn own_folder(ground: &Ground, what: &str, ordinal: u32) -> PathBuf {
+    let name = match ordinal {
+        0 => what.to_owned(),
+        ordinal => format!("{what}-{ordinal}"),
+    };
+    ground.sandbox.path().join(OWN_FOLDER).join(name)
 }
 
 /// The namespace that Mesos gave the executor where it did, else one for the pod.

@@ -2,10 +2,10 @@
 
 use super::config::ConfigError;
 use super::description::DescriptionError;
+use super::placement::PlacementError;
 use super::sandbox::SandboxError;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
-use crate::pod::names::CgroupPathError;
 use crate::supervisor::host::HostError;
 
 /// A task that is not launched.
@@ -30,8 +30,8 @@ pub(super) enum Refusal {
     Host(#[from] HostError),
     #[error("the executor has a fault, and executor.log tells of it")]
     Fault,
-    #[error("the executor is in no cgroup of its own, so a pod's limits would not bind")]
-    Cgroup { source: Option<CgroupPathError> },
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
 }
 
 /// The operator's file, or where the executor was told to keep its own.

@@ -5,13 +5,16 @@
 //! ```text
 //! <root>/pods/<pod>/record.json   what the pod is, written before anything is made for it
 //! <root>/pods/<pod>/journal       what was made since, a line each
+//! <root>/pods/<pod>/logs/         what its services wrote, where it has no sandbox
 //! <root>/volumes/                 named volumes of `up`
+//! <root>/containerd/              the root of a containerd of our own, if there ever was one
 //! ```
 //!
 //! `--state` need not, and is mostly in memory:
 //!
 //! ```text
 //! <state>/locks/<pod>             held by the pod's owner
+//! <state>/managed/                a containerd of our own: its socket, its state, who uses it
 //! <state>/pods/<pod>/netns        its network namespace, mounted
 //! <state>/pods/<pod>/…            its /dev/shm and pinned files, mounted; its FIFOs, hosts files
 //! ```
@@ -130,6 +133,21 @@ impl Folders {
 
     pub fn netns(&self, pod: &PodId) -> PathBuf {
         self.pod_state(pod).join("netns")
+    }
+
+    /// The folder of a pod's logs, where there is no sandbox for them. It goes with the pod.
+    pub fn logs(&self, pod: &PodId) -> PathBuf {
+        self.pod_root(pod).join("logs")
+    }
+
+    /// What a containerd of our own keeps: images, and what it knows of containers.
+    pub fn managed_root(&self) -> PathBuf {
+        self.root.join("containerd")
+    }
+
+    /// What is there as long as a containerd of our own runs.
+    pub fn managed_state(&self) -> PathBuf {
+        self.state.join("managed")
     }
 
     /// Named volumes that outlive their pods.

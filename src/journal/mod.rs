@@ -18,6 +18,8 @@ mod writer;
 
 pub use folders::{Folders, FoldersError};
 pub use lock::{LockError, PodLock};
+#[cfg(test)]
+pub(crate) use record::example as example_record;
 pub use record::{
     CgroupRecord, ContainerdRecord, Maker, MesosRecord, Owner, ReadError, Record, SCHEMA,
     ServiceRecord, Stored,

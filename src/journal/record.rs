@@ -47,6 +47,9 @@ pub struct Record {
     pub maker: Maker,
     pub mesos: Option<MesosRecord>,
     pub sandbox: PathBuf,
+    /// The folder of the services' own logs; none where no service keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<PathBuf>,
     pub cgroup: CgroupRecord,
     pub containerd: ContainerdRecord,
     /// In the order of the file.
@@ -157,6 +160,7 @@ impl Record {
             maker: Maker::this_process()?,
             mesos: owner.mesos,
             sandbox: owner.sandbox,
+            logs: plan.logs.clone(),
             cgroup: CgroupRecord {
                 pod: pod.to_owned(),
                 base: base.filter(|_| owner.base_is_ours),
@@ -285,9 +289,9 @@ mod pod_id {
     }
 }
 
-/// A record for the tests of this folder.
+/// A record for tests.
 #[cfg(test)]
-pub(super) fn example(pod: &PodId) -> Record {
+pub(crate) fn example(pod: &PodId) -> Record {
     Record {
         schema: SCHEMA,
         pod: pod.clone(),
@@ -302,6 +306,7 @@ pub(super) fn example(pod: &PodId) -> Record {
         },
         mesos: None,
         sandbox: "/sandbox".into(),
+        logs: None,
         cgroup: CgroupRecord {
             pod: format!("/mesos/c/pod-{pod}"),
             base: Some("/mesos/c".to_owned()),

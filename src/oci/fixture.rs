@@ -18,6 +18,7 @@ use super::user::Accounts;
 use super::{Capabilities, Capability};
 use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
+use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
     CapabilityPlan, ContainerPlan, DnsPlan, LimitsPlan, NamespacesPlan, NetworkPlan, ProcessPlan,
@@ -98,6 +99,7 @@ impl Fixture {
                     signal: None,
                     grace: Duration::from_secs(10),
                 },
+                logging: LoggingPlan::Common,
                 labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),
             },

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::logging::LogsRule;
 use super::names::{CgroupPath, PodId};
 use super::plan::NetworkPlan;
 
@@ -26,6 +27,7 @@ pub struct PodContext {
     pub run_dir: PathBuf,
     pub binds: BindsRule,
     pub volumes: VolumesRule,
+    pub logs: LogsRule,
     /// Variables for every container, under those of the file.
     pub environment: Vec<(String, String)>,
     /// What `environment` of a config or a secret is looked up in.
@@ -135,6 +137,7 @@ pub enum CgroupVersion {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
+    use crate::compose::model::ByteSize;
 
     /// A task's pod in the sandbox of [`crate::compose::testing::FOLDER`].
     pub(crate) fn context() -> PodContext {
@@ -152,6 +155,11 @@ pub(super) mod testing {
                 life: VolumeLife::Sandbox,
                 named: "/p/own/volumes".into(),
                 anonymous: "/p/own/anonymous".into(),
+            },
+            logs: LogsRule {
+                folder: "/p/own/logs".into(),
+                max_size: ByteSize(50 << 20),
+                max_files: 5,
             },
             environment: Vec::new(),
             variables: Variables::default(),

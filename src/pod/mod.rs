@@ -6,6 +6,7 @@ mod dns;
 mod hosts;
 mod image_volumes;
 mod limits;
+pub mod logging;
 mod mounts;
 pub mod names;
 mod networks;

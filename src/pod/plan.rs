@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::logging::LoggingPlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
 use crate::compose::model::{ByteSize, Propagation};
@@ -39,6 +40,8 @@ pub struct PodPlan {
     /// Where further mounts are pinned, and further volumes without a name are.
     pub pins: Numbered,
     pub anonymous: Numbered,
+    /// The folder of the services' own logs; none where no service keeps one.
+    pub logs: Option<PathBuf>,
     /// Archives that hold images. Absolute.
     pub archives: Vec<PathBuf>,
     /// How long a stop takes at most when nothing shortens it: the sum over the levels of the
@@ -116,6 +119,7 @@ pub struct ContainerPlan {
     pub limits: LimitsPlan,
     pub rights: RightsPlan,
     pub stop: StopPlan,
+    pub logging: LoggingPlan,
     /// For our own records; they never become labels of containerd's.
     pub labels: BTreeMap<String, String>,
     /// Of the runtime document.

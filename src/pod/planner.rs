@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
+use super::logging::{self, LoggingPlan};
 use super::mounts::{Collected, Mounts};
 use super::names::ContainerId;
 use super::order::StartOrder;
@@ -106,6 +107,10 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         images,
         pins,
         anonymous,
+        logs: containers
+            .iter()
+            .any(|container| matches!(container.logging, LoggingPlan::Kept { .. }))
+            .then(|| context.logs.folder.clone()),
         containers,
         order,
         archives: archives.chain(context.archives.iter().cloned()).collect(),
@@ -388,6 +393,7 @@ fn container(
                 .as_ref()
                 .map_or(DEFAULT_STOP_GRACE, |grace| grace.value),
         },
+        logging: logging::plan(service, &context.logs, found),
         labels: service
             .labels
             .iter()

@@ -13,6 +13,7 @@ use crate::sys::{self, process};
 
 use super::exits::{ExitWatcher, Exits};
 use super::facts;
+use super::logs::Outputs;
 use super::pause_root;
 use super::runtime::{Candidates, ProbeMemo, RuntimeChoice};
 
@@ -41,6 +42,8 @@ pub struct Host {
     pub(super) cgroups: Hierarchies,
     pub(super) pause_root: PathBuf,
     pub(super) memo: ProbeMemo,
+    /// Where the containers of all pods write.
+    pub(super) outputs: Outputs,
     socket: PathBuf,
     choice: RuntimeChoice,
     has_own_network: bool,
@@ -79,6 +82,8 @@ pub enum HostError {
         root: PathBuf,
         source: std::io::Error,
     },
+    #[error("the standard output can't be written from another thread")]
+    Outputs(#[source] std::io::Error),
 }
 
 impl Host {
@@ -132,16 +137,12 @@ impl Host {
             cgroups,
             pause_root,
             memo,
+            outputs: Outputs::of_this_process().map_err(HostError::Outputs)?,
             socket: options.containerd,
             choice: options.runtime,
             has_own_network,
             watcher,
         })
-    }
-
-    /// The cgroup of this process, below which pods are put; none where it is in the root.
-    pub fn cgroup_base(&self) -> Option<&str> {
-        self.cgroups.base()
     }
 
     /// Whether Mesos has put this process in a network namespace of its own.

@@ -32,9 +32,7 @@ pub(super) fn look_into(
         check_targets(&root, plan)?;
         check_working_dir(&root, plan, image)?;
         fill_volumes(&root, plan, storage)?;
-        let (passwd, group) = (account_file(&root, PASSWD), account_file(&root, GROUP));
-        let accounts = passwd.and_then(|passwd| Accounts::parse(&passwd, &group?));
-        accounts.map_err(|source| LaunchError::Accounts {
+        accounts(&root).map_err(|source| LaunchError::Accounts {
             service: plan.service.value.clone(),
             source,
         })
@@ -105,6 +103,12 @@ fn check_working_dir(
         });
     }
     Ok(())
+}
+
+/// The users and groups that a container's root knows.
+pub fn accounts(root: &Folder) -> Result<Accounts, UserError> {
+    let (passwd, group) = (account_file(root, PASSWD), account_file(root, GROUP));
+    passwd.and_then(|passwd| Accounts::parse(&passwd, &group?))
 }
 
 /// None there is no error: an image without users knows numbers.

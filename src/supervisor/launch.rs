@@ -15,6 +15,7 @@ use super::documents;
 use super::image_root;
 use super::images::{self, PodImage};
 use super::launch_error::{LaunchError, create_error, start_error};
+use super::logs::ServiceLogs;
 use super::pod::PodRun;
 use super::report::ServiceState;
 use super::sandbox::{self, RunDir};
@@ -22,8 +23,10 @@ use super::storage::Storage;
 use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
 use crate::journal::Step;
+use crate::logfile::Rotation;
 use crate::oci::{self, ContainerInput, PauseRef, Spec};
-use crate::pod::plan::Signal;
+use crate::pod::logging::LoggingPlan;
+use crate::pod::plan::{ContainerPlan, Signal};
 use crate::sys::fifo;
 
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
@@ -70,6 +73,7 @@ impl PodRun {
         self.mount_images(&leased, &images[containers..]).await?;
         self.storage = Storage::set_up(&self.plan, &self.user_files, &self.journal)?;
         configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
+        self.keep_logs();
         self.go_on()?;
 
         // The documents are ready by the time that pause is, but for its pid.
@@ -108,6 +112,39 @@ impl PodRun {
         };
         let root = ("compose-executor/root".to_owned(), self.host.folders.mark());
         known.into_iter().filter_map(label).chain([root]).collect()
+    }
+
+    /// Begins the services' own logs. Where that can't be, the pod runs without: the common output
+    /// has the same lines.
+    fn keep_logs(&mut self) {
+        let Some(path) = &self.plan.logs else {
+            return;
+        };
+        let kept = |container: &ContainerPlan| match container.logging {
+            LoggingPlan::Kept {
+                max_size,
+                max_files,
+            } => {
+                let rotation = Rotation {
+                    max_size: max_size.0,
+                    max_files,
+                };
+                Some((container.service.value.clone(), rotation))
+            }
+            LoggingPlan::None | LoggingPlan::Common => None,
+        };
+        let services: Vec<_> = self.plan.containers.iter().filter_map(kept).collect();
+        let logs = self
+            .user_files
+            .own_folder(path)
+            .map_err(std::io::Error::from)
+            .and_then(|folder| ServiceLogs::start(folder, &services));
+        match logs {
+            Ok(logs) => self.logs.keep(logs),
+            Err(error) => {
+                warn!(folder = %path.display(), %error, "services have no logs of their own");
+            }
+        }
     }
 
     /// An error when an order to stop has come.
@@ -210,12 +247,18 @@ impl PodRun {
                 run.io(service).join("stdout"),
                 run.io(service).join("stderr"),
             );
-            let stderr = (!plan.process.tty).then_some(stderr);
-            fifo::create(&stdout)?;
-            stderr.as_deref().map(fifo::create).transpose()?;
-            self.logs
-                .attach(&plan.service.value, &stdout, stderr.as_deref())
-                .map_err(LaunchError::Logs)?;
+            // With none, the shim throws away what comes, and nobody has to read it.
+            let heard = plan.logging != LoggingPlan::None;
+            let stdout = heard.then_some(stdout);
+            let stderr = (heard && !plan.process.tty).then_some(stderr);
+            for path in stdout.iter().chain(&stderr) {
+                fifo::create(path)?;
+            }
+            if let Some(stdout) = &stdout {
+                self.logs
+                    .attach(&plan.service.value, stdout, stderr.as_deref())
+                    .map_err(LaunchError::Logs)?;
+            }
             let id = plan.id.to_string();
             self.journal.intent(&Step::Container { id: id.clone() })?;
             let mut labels = labels.clone();
@@ -239,7 +282,7 @@ impl PodRun {
                     .server()
                     .has_sandboxes()
                     .then(|| self.plan.sandbox.id.to_string()),
-                stdout: Some(stdout),
+                stdout,
                 stderr,
                 terminal: plan.process.tty,
             });

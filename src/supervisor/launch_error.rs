@@ -256,6 +256,24 @@ pub(super) fn start_error(service: &str, source: RpcError) -> LaunchError {
     })
 }
 
+/// What a shell says of a command that can't be run: 127 where there is none, 126 where it can't be
+/// executed; none where something else went wrong.
+pub fn command_code(error: &RpcError) -> Option<u8> {
+    let message = error.message.to_ascii_lowercase();
+    let said = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    // crun opens the program, runc looks at it.
+    if said(&[
+        "permission denied",
+        "open executable",
+        "exec format error",
+        "is a directory",
+    ]) {
+        return Some(126);
+    }
+    let not_found = said(&["exec: "]) && said(&["no such file or directory"]);
+    (not_found || said(&["executable file"])).then_some(127)
+}
+
 fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
     let said = &source.message;
     let why = if said.contains("executable file not found in $PATH")
@@ -312,6 +330,43 @@ mod tests {
             );
             assert_eq!(error.code(), "CE-LAUNCH-EXEC");
         }
+    }
+
+    #[test]
+    fn a_command_that_fails_has_a_shells_code() {
+        let code = |message: &str| {
+            command_code(&RpcError {
+                call: "Tasks.Start",
+                subject: "web".to_owned(),
+                code: Code::Unknown,
+                message: message.to_owned(),
+            })
+        };
+        let crun = "OCI runtime exec failed: ";
+        assert_eq!(
+            code(&format!("{crun}open executable: Operation not permitted")),
+            Some(126)
+        );
+        assert_eq!(
+            code(&format!("{crun}executable file `/nope` not found in $PATH")),
+            Some(127)
+        );
+        assert_eq!(
+            code(&format!("{crun}chdir `/nope`: No such file or directory")),
+            None
+        );
+        let runc = "OCI runtime exec failed: exec failed: unable to start container process: ";
+        assert_eq!(
+            code(&format!("{runc}exec: \"/etc\": is a directory")),
+            Some(126)
+        );
+        assert_eq!(
+            code(&format!(
+                "{runc}exec: \"x\": executable file not found in $PATH"
+            )),
+            Some(127)
+        );
+        assert_eq!(code("no space left on device"), None);
     }
 
     #[test]

@@ -99,6 +99,7 @@ impl PodRun {
         container.ended(exit);
         let forced = container.forced;
         let service = &self.plan.containers[i].service.value;
+        self.logs.ended(service);
         info!(service, %status, oom = oom.is_some(), "the service has ended");
         if !exit.is_success() && self.first_failure.is_none() {
             self.first_failure = Some(i);

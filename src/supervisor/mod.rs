@@ -18,6 +18,7 @@ mod launch_error;
 pub mod leftovers;
 mod life;
 pub mod logs;
+pub mod managed;
 mod orders;
 mod pause_root;
 pub mod pod;
@@ -30,4 +31,5 @@ mod teardown;
 pub mod user_files;
 mod wind_down;
 
-pub use launch_error::LaunchError;
+pub use image_root::accounts;
+pub use launch_error::{LaunchError, command_code};

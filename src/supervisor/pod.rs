@@ -195,10 +195,9 @@ impl PodRun {
             .map(|container| container.service.value.as_str())
             .collect();
         let main = main.and_then(|main| names.iter().position(|name| *name == main));
-        let logs = Logs::start(&names, &prefix);
-        let journal = host.record(&plan, owner);
-        match (logs, journal) {
-            (Ok(logs), Ok(journal)) => Ok(Self {
+        let logs = Logs::start(&names, &prefix, host.outputs.clone());
+        match host.record(&plan, owner) {
+            Ok(journal) => Ok(Self {
                 exits: host.listen(),
                 containers: plan.containers.iter().map(|_| None).collect(),
                 host,
@@ -212,8 +211,7 @@ impl PodRun {
                 main,
                 first_failure: None,
             }),
-            (Err(error), _) => Err(Box::new((plan, LaunchError::Logs(error)))),
-            (_, Err(error)) => Err(Box::new((plan, LaunchError::Journal(error)))),
+            Err(error) => Err(Box::new((plan, LaunchError::Journal(error)))),
         }
     }
 

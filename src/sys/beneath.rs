@@ -13,10 +13,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::libc;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
-use nix::unistd::{AccessFlags, faccessat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use super::identity::Identity;
 
@@ -300,6 +300,33 @@ impl Folder {
         }
         current.path = self.path.join(path);
         Ok(current)
+    }
+
+    /// Gives something directly in this folder another name in it, over what has that name. Nothing
+    /// there is success. Neither is opened, so links are moved, not followed.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let (old, new) = (self.own(from)?, self.own(to)?);
+        match renameat(&self.fd, old, &self.fd, new) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.error(from, errno)),
+        }
+    }
+
+    /// Removes a file or link directly in this folder. Nothing there is success.
+    pub fn remove(&self, name: &Path) -> Result<(), Error> {
+        match unlinkat(&self.fd, self.own(name)?, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.error(name, errno)),
+        }
+    }
+
+    /// A name that is in this folder itself.
+    fn own<'a>(&self, name: &'a Path) -> Result<&'a Path, Error> {
+        let mut components = name.components();
+        match (components.next(), components.next()) {
+            (Some(Component::Normal(_)), None) => Ok(name),
+            _ => Err(self.error(name, Errno::EXDEV)),
+        }
     }
 
     fn beneath<'a>(&self, path: &'a Path) -> Result<&'a Path, Error> {

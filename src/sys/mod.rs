@@ -4,6 +4,7 @@
 //! pod is: paths, numbers and descriptors come in, kernel objects come out. All calls block; those
 //! that can take more than a moment say so and have a bound.
 
+pub mod background;
 pub mod beneath;
 pub mod cgroup;
 pub mod copy;
@@ -17,8 +18,11 @@ pub mod mount;
 pub mod mountns;
 pub mod netns;
 pub mod pin;
+pub mod pipe;
 pub mod process;
+pub mod session;
 pub mod signal;
+pub mod terminal;
 pub mod tree;
 
 pub use failure::PathError;

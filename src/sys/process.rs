@@ -247,6 +247,17 @@ pub fn capability_bounding_set(pid: u32) -> Result<u64, Error> {
     Ok(status.capbnd.unwrap_or(status.capprm))
 }
 
+/// The session of a process (setsid(2)), by the number of the one that leads it.
+pub fn session(pid: u32) -> Result<i32, Error> {
+    let stat = process(pid, "stat")?.stat();
+    let stat = stat.map_err(|source| Error::Proc {
+        pid,
+        file: "stat",
+        source,
+    })?;
+    Ok(stat.session)
+}
+
 /// The words a process was started with. Empty for a zombie and for the kernel's own threads.
 pub fn command_line(pid: u32) -> Result<Vec<String>, Error> {
     process(pid, "cmdline")?

@@ -16,7 +16,8 @@ pub struct Report {
     pub schema: u32,
     pub dry_run: bool,
     pub pods: Vec<CleanedPod>,
-    /// Objects in containerd that carry our mark and belong to no pod.
+    /// What is ours and belongs to no pod: objects in containerd that carry our mark, a containerd
+    /// that was started for pods and that nobody uses.
     pub orphans: Vec<Remnant>,
     /// What kept the cleanup as a whole from its work.
     pub errors: Vec<String>,

@@ -90,9 +90,10 @@ pub(super) const SECTION: Section = Section {
             "it is no option of Docker's for Linux",
             "the options are seccomp, apparmor, label, systempaths=unconfined and no-new-privileges",
         ),
-        Row::warned(
+        Row::supported(
             "logging",
-            "output goes to the task's stdout and stderr, which Mesos keeps and rotates",
+            "`none`, and the bounds `max-size` and `max-file` of the service's own log; the driver is ours",
+            "logs::each_service_has_a_bounded_log_of_its_own",
         ),
     ],
 };

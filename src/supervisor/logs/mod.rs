@@ -1,29 +1,44 @@
-//! The containers' output: read from FIFOs, written to our own standard output and error.
+//! The containers' output: read from FIFOs, written to our own standard output and error, and to a
+//! log of each service's own.
 //!
-//! Whole lines, each with its service before it (none in a pod of one). A stalled reader or a full
-//! disk never freezes a container: see `stream`.
+//! Whole lines, in the common output each with its service before it (none in a pod of one). A stalled reader or a full
+//! disk never freezes a container: a stream has a buffer of 1 MiB (`lines`); when it is full the
+//! container is held back for at most a second, then whole lines are dropped and counted, and a
+//! marker stands for them.
 
+mod line_buffer;
+mod lines;
 mod output;
+mod service_logs;
 mod stream;
 mod tail;
+mod whole_lines;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::unix::pipe;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use output::{Output, Written};
-use stream::Stream;
+use crate::logfile::Side;
+use crate::sys;
+use lines::{Lane, flush};
+pub use output::Outputs;
+pub use service_logs::ServiceLogs;
+use stream::{Hold, Stream};
 use tail::Tail;
 
 /// How long a stream is read on after its container's end, and how long the last lines may take.
 const DRAIN: Duration = Duration::from_secs(1);
+/// What a FIFO holds: fewer, larger steps between the container and us.
+const FIFO_SIZE: usize = 256 << 10;
 
 /// How a service's lines are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,91 +55,132 @@ pub enum Prefix {
 /// Pumps every stream of one pod.
 #[derive(Debug)]
 pub struct Logs {
-    stdout: (Output, Written),
-    stderr: (Output, Written),
-    prefixes: BTreeMap<String, Bytes>,
-    tails: BTreeMap<String, Arc<Mutex<Tail>>>,
+    outputs: Outputs,
+    own: Option<ServiceLogs>,
+    services: BTreeMap<String, Service>,
     streams: JoinSet<()>,
 }
 
+#[derive(Debug)]
+struct Service {
+    prefix: Bytes,
+    tail: Arc<Mutex<Tail>>,
+    /// How long the streams of its latest container are to be read.
+    hold: watch::Sender<Hold>,
+}
+
 impl Logs {
-    /// For these services, in their order, to this process' own standard output and error.
-    pub fn start(services: &[&str], prefix: &Prefix) -> io::Result<Self> {
+    /// For these services, in their order.
+    pub fn start(services: &[&str], prefix: &Prefix, outputs: Outputs) -> Self {
         let width = services
             .iter()
             .map(|name| name.chars().count())
             .max()
             .unwrap_or_default();
-        let prefixes = services
-            .iter()
-            .enumerate()
-            .map(|(n, name)| ((*name).to_owned(), text(prefix, n, name, width)));
-        Ok(Self {
-            stdout: Output::start(output::duplicate(&io::stdout())?, "stdout")?,
-            stderr: Output::start(output::duplicate(&io::stderr())?, "stderr")?,
-            prefixes: prefixes.collect(),
-            tails: services
-                .iter()
-                .map(|name| ((*name).to_owned(), Arc::default()))
-                .collect(),
+        let service = |(n, name): (usize, &&str)| {
+            let service = Service {
+                prefix: text(prefix, n, name, width),
+                tail: Arc::default(),
+                hold: watch::channel(Hold::Open).0,
+            };
+            ((*name).to_owned(), service)
+        };
+        Self {
+            outputs,
+            own: None,
+            services: services.iter().enumerate().map(service).collect(),
             streams: JoinSet::new(),
-        })
+        }
     }
 
-    /// Opens a service's FIFOs and reads them from now on. They must exist; whoever writes to them
-    /// may come later. A terminal has no standard error.
+    /// Keeps a log of each service's own too, of those that are attached from now on.
+    pub fn keep(&mut self, own: ServiceLogs) {
+        self.own = Some(own);
+    }
+
+    /// Opens the FIFOs of a service's container and reads them from now on. They must exist;
+    /// whoever writes to them may come later. A terminal has no standard error. What is still read
+    /// of an earlier container of the service is let go.
     pub fn attach(
         &mut self,
         service: &str,
         stdout: &Path,
         stderr: Option<&Path>,
     ) -> io::Result<()> {
+        let Some(known) = self.services.get_mut(service) else {
+            return Err(io::Error::other(format!(
+                "there is no service \"{service}\""
+            )));
+        };
         let sides = [
-            Some((stdout, &self.stdout.0)),
-            stderr.map(|path| (path, &self.stderr.0)),
+            Some((Side::Stdout, stdout)),
+            stderr.map(|path| (Side::Stderr, path)),
         ];
         let mut opened = Vec::new();
-        for (path, output) in sides.into_iter().flatten() {
-            opened.push((
-                pipe::OpenOptions::new().open_receiver(path)?,
-                output.clone(),
-            ));
+        for (side, path) in sides.into_iter().flatten() {
+            let fifo = pipe::OpenOptions::new().open_receiver(path)?;
+            sys::pipe::enlarge(fifo.as_fd(), FIFO_SIZE)?;
+            opened.push((side, fifo));
         }
-        for (fifo, output) in opened {
+        known.hold.send_replace(Hold::Released);
+        known.hold = watch::channel(Hold::Open).0;
+        let own = self.own.as_ref().and_then(|own| own.of(service));
+        for (side, fifo) in opened {
             let stream = Stream {
-                prefix: self.prefixes.get(service).cloned().unwrap_or_default(),
-                service: service.to_owned(),
-                output,
-                tail: Arc::clone(self.tails.entry(service.to_owned()).or_default()),
+                prefix: known.prefix.clone(),
+                merged: Lane::new(self.outputs.of(side).clone(), service, side),
+                own: own.map(|own| Lane::new(own.clone(), service, side)),
+                tail: Arc::clone(&known.tail),
             };
-            self.streams.spawn(stream.pump(fifo));
+            self.streams
+                .spawn(stream.pump(fifo, known.hold.subscribe()));
         }
+        // Of those that have ended before, as a service's that is started again and again.
+        while self.streams.try_join_next().is_some() {}
         Ok(())
+    }
+
+    /// Tells that a service's container has ended. A process that left it may hold a stream open:
+    /// it is read for another second at most.
+    pub fn ended(&self, service: &str) {
+        if let Some(service) = self.services.get(service) {
+            service.hold.send_replace(Hold::Draining);
+        }
     }
 
     /// The last lines of a service.
     pub fn tail(&self, service: &str) -> Vec<String> {
-        self.tails
+        self.services
             .get(service)
-            .map(|tail| tail.lock().unwrap_or_else(PoisonError::into_inner).lines())
+            .map(|it| {
+                it.tail
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .lines()
+            })
             .unwrap_or_default()
     }
 
-    /// Waits until every stream has ended, but not for longer than a second: a process that left
-    /// its container may hold a stream open.
+    /// Waits until every stream has ended, but not for longer than a second.
     pub async fn drain(&mut self) {
         let end = Instant::now() + DRAIN;
         while let Ok(Some(_)) = tokio::time::timeout_at(end, self.streams.join_next()).await {}
     }
 
-    /// Writes what is queued, for at most a second each. False when lines were left unwritten.
+    /// Waits until what is queued has been written, for at most a second. False when lines were
+    /// left unwritten.
     pub async fn close(mut self) -> bool {
         self.drain().await;
         self.streams.shutdown().await;
-        let (stdout, stderr) = (self.stdout, self.stderr);
-        drop((stdout.0, stderr.0));
-        let (out, err) = tokio::join!(stdout.1.within(DRAIN), stderr.1.within(DRAIN));
-        out && err
+        let [out, err] = [Side::Stdout, Side::Stderr].map(|side| self.outputs.of(side));
+        let own = async {
+            match self.own {
+                Some(own) => own.close(DRAIN).await,
+                None => true,
+            }
+        };
+        let (out, err, own) = tokio::join!(flush(out, DRAIN), flush(err, DRAIN), own);
+        out && err && own
     }
 }
 

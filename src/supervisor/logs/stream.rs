@@ -1,149 +1,133 @@
-//! One stream of one container: from its FIFO, in whole lines, to an output.
-//!
-//! A container never waits for its log for longer than [`PATIENCE`]. When its buffer has been full
-//! for that long, whole lines are dropped until there is room again, and a marker tells how many.
+//! One stream of one container: from its FIFO, in whole lines, to whoever writes them down.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::output::{Lines, Output};
+use super::DRAIN;
+use super::line_buffer::LineBuffer;
+use super::lines::Lane;
 use super::tail::Tail;
 
-/// What may be queued of one stream, in bytes.
-const BUFFER: usize = 1 << 20;
-/// How long a full buffer holds the container back.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// What is read at once.
-const CHUNK: usize = 64 << 10;
-/// A longer line is written in pieces, each a line.
-const LINE_MAX: usize = 64 << 10;
+/// About what is queued at once.
+const BATCH: usize = 64 << 10;
 
 /// A stream being read.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// Stands before each line; empty in a pod of one.
+    /// Stands before each line of the merged log; empty in a pod of one.
     pub(super) prefix: Bytes,
-    pub(super) service: String,
-    pub(super) output: Output,
+    /// To the log of all services.
+    pub(super) merged: Lane,
+    /// To the service's own log, if it has one.
+    pub(super) own: Option<Lane>,
     pub(super) tail: Arc<Mutex<Tail>>,
 }
 
+/// How long a stream is still to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Until its last writer has closed it.
+    Open,
+    /// The same, but no longer than [`DRAIN`]: the container has ended.
+    Draining,
+    /// No more: somebody else reads it from now on.
+    Released,
+}
+
 impl Stream {
-    /// Reads until the last writer has closed the FIFO.
-    pub(super) async fn pump(self, mut fifo: pipe::Receiver) {
-        let mut queue = Queue {
-            room: Arc::new(Semaphore::new(BUFFER)),
-            dropped: Arc::default(),
-            dropping: false,
-            stream: self,
-        };
-        let mut pending = BytesMut::with_capacity(CHUNK);
-        loop {
-            pending.reserve(CHUNK);
-            match fifo.read_buf(&mut pending).await {
-                // The FIFO is ours: an error on it is its end.
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-            if let Some(end) = memchr::memrchr(b'\n', &pending) {
-                queue.send(pending.split_to(end + 1).freeze()).await;
-            }
-            while pending.len() >= LINE_MAX {
-                let mut piece = pending.split_to(LINE_MAX);
-                piece.extend_from_slice(b"\n");
-                queue.send(piece.freeze()).await;
-            }
+    /// Reads until the last writer has closed the FIFO, or as long as `hold` says.
+    pub(super) async fn pump(mut self, mut fifo: pipe::Receiver, mut hold: watch::Receiver<Hold>) {
+        let mut buffer = LineBuffer::default();
+        tokio::select! {
+            () = self.read(&mut fifo, &mut buffer) => {}
+            () = released(&mut hold) => {}
         }
-        if !pending.is_empty() {
-            pending.extend_from_slice(b"\n");
-            queue.send(pending.freeze()).await;
+        if let Some(last) = buffer.rest() {
+            self.send(last).await;
         }
-        queue.mark_dropped();
     }
-}
 
-struct Queue {
-    room: Arc<Semaphore>,
-    dropped: Arc<AtomicU64>,
-    /// The buffer was full for too long and has not had room since.
-    dropping: bool,
-    stream: Stream,
-}
+    async fn read(&mut self, fifo: &mut pipe::Receiver, buffer: &mut LineBuffer) {
+        loop {
+            match fifo.read(buffer.space()).await {
+                // The FIFO is ours: an error on it is its end.
+                Ok(0) | Err(_) => return,
+                Ok(bytes) => {
+                    if let Some(lines) = buffer.filled(bytes) {
+                        self.send(lines).await;
+                    }
+                }
+            }
+        }
+    }
 
-impl Queue {
     /// Takes whole lines, each with its newline.
     async fn send(&mut self, lines: Bytes) {
-        {
-            let mut tail = self
-                .stream
-                .tail
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            tail.push(&lines);
-        }
-        let count = memchr::memchr_iter(b'\n', &lines).count() as u64;
-        let bytes = self.prefixed(lines);
-        if let Some(room) = self.room(bytes.len()).await {
-            self.dropping = false;
-            self.mark_dropped();
-            self.queue(bytes, count, Some(room));
-        } else {
-            self.dropping = true;
-            self.dropped.fetch_add(count, Ordering::Relaxed);
+        let at = SystemTime::now();
+        self.tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(&lines);
+        let mut rest = lines.clone();
+        let merged = async {
+            while !rest.is_empty() {
+                let (batch, count) = prefixed(&mut rest, &self.prefix);
+                self.merged.send(batch, count, at).await;
+            }
+        };
+        let own = async {
+            if let Some(own) = &mut self.own {
+                let count = memchr::memchr_iter(b'\n', &lines).count() as u64;
+                own.send(lines, count, at).await;
+            }
+        };
+        // Where one can't take more, the other does all the same.
+        tokio::join!(merged, own);
+    }
+}
+
+/// Takes about a [`BATCH`] of lines and puts the prefix before each: it may be much longer than
+/// they are.
+fn prefixed(lines: &mut Bytes, prefix: &[u8]) -> (Bytes, u64) {
+    let ends = memchr::memchr_iter(b'\n', lines);
+    if prefix.is_empty() {
+        let count = ends.count() as u64;
+        return (std::mem::take(lines), count);
+    }
+    let mut batch = BytesMut::with_capacity(BATCH);
+    let (mut taken, mut count) = (0, 0);
+    for end in ends {
+        batch.put_slice(prefix);
+        batch.put_slice(&lines[taken..=end]);
+        taken = end + 1;
+        count += 1;
+        if batch.len() + prefix.len() >= BATCH {
+            break;
         }
     }
+    let _ = lines.split_to(taken);
+    (batch.freeze(), count)
+}
 
-    fn queue(&self, bytes: Bytes, count: u64, room: Option<OwnedSemaphorePermit>) {
-        let dropped = Arc::clone(&self.dropped);
-        self.stream.output.queue(Lines {
-            bytes,
-            count,
-            dropped,
-            _room: room,
-        });
-    }
-
-    /// Room for so many bytes; none when there was none for too long.
-    async fn room(&self, size: usize) -> Option<OwnedSemaphorePermit> {
-        // Prefixes may make a chunk larger than the buffer; it then takes the whole of it.
-        let permits = u32::try_from(size.min(BUFFER)).expect("the buffer is small");
-        let room = Arc::clone(&self.room);
-        if self.dropping {
-            return room.try_acquire_many_owned(permits).ok();
+async fn released(hold: &mut watch::Receiver<Hold>) {
+    // An error says that whoever could let go is gone; then the last writer decides.
+    let told = hold
+        .wait_for(|hold| *hold != Hold::Open)
+        .await
+        .map(|hold| *hold);
+    match told {
+        Ok(Hold::Draining) => {
+            let released = hold.wait_for(|hold| *hold == Hold::Released);
+            let _ = timeout(DRAIN, released).await;
         }
-        let waited = tokio::time::timeout(PATIENCE, room.acquire_many_owned(permits)).await;
-        waited.ok().and_then(Result::ok)
-    }
-
-    /// Tells of lines that were dropped since the last time.
-    fn mark_dropped(&mut self) {
-        let count = self.dropped.swap(0, Ordering::Relaxed);
-        if count > 0 {
-            let marker = format!(
-                "[compose-executor] {count} lines of \"{}\" were dropped here: they could not be written in time\n",
-                self.stream.service
-            );
-            self.queue(marker.into(), 0, None);
-        }
-    }
-
-    fn prefixed(&self, lines: Bytes) -> Bytes {
-        let prefix = &self.stream.prefix;
-        if prefix.is_empty() {
-            return lines;
-        }
-        let mut out = BytesMut::with_capacity(lines.len() + 16 * prefix.len());
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            out.extend_from_slice(prefix);
-            out.extend_from_slice(line);
-        }
-        out.freeze()
+        Ok(_) => {}
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -152,115 +136,215 @@ mod tests {
     use std::fs::{File, OpenOptions};
     use std::io::{Read, Write};
     use std::os::fd::OwnedFd;
-    use std::path::Path;
     use std::thread;
+    use std::time::Duration;
 
-    use super::super::output::Written;
+    use super::super::line_buffer::{CUT, LINE_MAX};
+    use super::super::lines::flush;
+    use super::super::output::Outputs;
     use super::*;
+    use crate::logfile::Side;
     use crate::sys::fifo;
 
     const SOON: Duration = Duration::from_secs(30);
 
-    /// A FIFO whose lines go, with a prefix, to `to`; and the tail that is kept of it.
-    fn pump(folder: &Path, to: OwnedFd) -> (Stream, pipe::Receiver, Written) {
-        let path = folder.join("fifo");
-        fifo::create(&path).unwrap();
-        let (output, written) = Output::start(to, "test").unwrap();
-        let stream = Stream {
-            prefix: "web | ".into(),
-            service: "web".to_owned(),
-            output,
-            tail: Arc::default(),
-        };
-        let receiver = pipe::OpenOptions::new().open_receiver(&path).unwrap();
-        (stream, receiver, written)
+    /// A container's FIFO, and what its lines go to with a prefix.
+    struct Pump {
+        folder: tempfile::TempDir,
+        outputs: Outputs,
+        hold: watch::Sender<Hold>,
+        stream: Option<(Stream, pipe::Receiver, watch::Receiver<Hold>)>,
     }
 
-    /// Writes as a container does: with no regard for who reads.
-    fn container(folder: &Path, bytes: Vec<u8>) -> thread::JoinHandle<()> {
-        let path = folder.join("fifo");
-        thread::spawn(move || {
-            let mut fifo = OpenOptions::new().write(true).open(path).unwrap();
-            fifo.write_all(&bytes).unwrap();
-        })
+    impl Pump {
+        fn new(to: OwnedFd) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("fifo");
+            fifo::create(&path).unwrap();
+            let outputs = Outputs::to(to);
+            let stream = Stream {
+                prefix: "web | ".into(),
+                merged: Lane::new(outputs.of(Side::Stdout).clone(), "web", Side::Stdout),
+                own: None,
+                tail: Arc::default(),
+            };
+            let fifo = pipe::OpenOptions::new().open_receiver(&path).unwrap();
+            let (hold, heard) = watch::channel(Hold::Open);
+            Self {
+                folder,
+                outputs,
+                hold,
+                stream: Some((stream, fifo, heard)),
+            }
+        }
+
+        /// Writes as a container does: with no regard for who reads.
+        fn container(&self, bytes: Vec<u8>) -> thread::JoinHandle<()> {
+            let mut fifo = self.fifo();
+            thread::spawn(move || fifo.write_all(&bytes).unwrap())
+        }
+
+        fn fifo(&self) -> File {
+            let path = self.folder.path().join("fifo");
+            OpenOptions::new().write(true).open(path).unwrap()
+        }
+
+        async fn run(&mut self) {
+            let (stream, fifo, heard) = self.stream.take().unwrap();
+            stream.pump(fifo, heard).await;
+        }
+
+        async fn written(&self) -> bool {
+            flush(self.outputs.of(Side::Stdout), SOON).await
+        }
+    }
+
+    fn log() -> (tempfile::NamedTempFile, OwnedFd) {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let fd = log.reopen().unwrap().into();
+        (log, fd)
+    }
+
+    fn text(log: &tempfile::NamedTempFile) -> String {
+        std::fs::read_to_string(log.path()).unwrap()
+    }
+
+    /// The number in each marker, and the lines that are none.
+    fn sort(text: &str) -> (u64, Vec<&str>) {
+        let (markers, lines): (Vec<&str>, Vec<&str>) = text
+            .lines()
+            .partition(|line| line.starts_with("[compose-executor]"));
+        let number = |marker: &&str| marker.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
+        (markers.iter().map(number).sum(), lines)
     }
 
     #[tokio::test]
     async fn lines_are_whole_and_prefixed_and_the_last_gets_its_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let (stream, fifo, written) = pump(folder.path(), File::create(&log).unwrap().into());
-        let tail = Arc::clone(&stream.tail);
-        let container = container(folder.path(), b"one\ntwo\n\nthree".to_vec());
-        stream.pump(fifo).await;
-        assert!(written.within(SOON).await);
+        let (log, fd) = log();
+        let mut pump = Pump::new(fd);
+        let tail = Arc::clone(&pump.stream.as_ref().unwrap().0.tail);
+        let container = pump.container(b"one\ntwo\n\nthree".to_vec());
         container.join().unwrap();
-        let text = std::fs::read_to_string(log).unwrap();
-        assert_eq!(text, "web | one\nweb | two\nweb | \nweb | three\n");
+        pump.run().await;
+        assert!(pump.written().await);
+        assert_eq!(text(&log), "web | one\nweb | two\nweb | \nweb | three\n");
         assert_eq!(tail.lock().unwrap().lines(), ["one", "two", "", "three"]);
     }
 
     #[tokio::test]
     async fn a_line_without_end_is_cut_into_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let (stream, fifo, written) = pump(folder.path(), File::create(&log).unwrap().into());
-        let container = container(folder.path(), vec![b'x'; 3 * LINE_MAX + 7]);
-        stream.pump(fifo).await;
-        assert!(written.within(SOON).await);
+        let (log, fd) = log();
+        let mut pump = Pump::new(fd);
+        let container = pump.container(vec![b'x'; 3 * LINE_MAX + 7]);
+        pump.run().await;
+        assert!(pump.written().await);
         container.join().unwrap();
-        let text = std::fs::read_to_string(log).unwrap();
-        assert!(
-            text.lines()
-                .all(|line| line.len() <= LINE_MAX + "web | ".len())
-        );
-        assert_eq!(text.matches('x').count(), 3 * LINE_MAX + 7);
+        let text = text(&log);
+        let longest = LINE_MAX + "web | ".len() + CUT.len();
+        assert!(text.lines().all(|line| line.len() <= longest));
+        let pieces: String = text
+            .lines()
+            .map(|line| line.trim_start_matches("web | "))
+            .map(|line| line.trim_end_matches("[compose-executor: the line goes on]"))
+            .collect();
+        assert_eq!(pieces, "x".repeat(3 * LINE_MAX + 7));
+    }
+
+    #[tokio::test]
+    async fn empty_lines_do_not_outgrow_the_buffer() {
+        let (log, fd) = log();
+        let mut pump = Pump::new(fd);
+        let container = pump.container(vec![b'\n'; 300_000]);
+        pump.run().await;
+        assert!(pump.written().await);
+        container.join().unwrap();
+        assert_eq!(text(&log), "web | \n".repeat(300_000));
     }
 
     #[tokio::test]
     async fn a_reader_that_stalls_costs_whole_lines_and_never_the_container() {
-        const LINES: usize = 200_000;
-        let folder = tempfile::tempdir().unwrap();
+        const LINES: u64 = 200_000;
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let (stream, fifo, written) = pump(folder.path(), writer.into());
+        let mut pump = Pump::new(writer.into());
         let lines: Vec<u8> = (0..LINES)
             .flat_map(|n| format!("line {n:06}\n").into_bytes())
             .collect();
-        let container = container(folder.path(), lines);
+        let container = pump.container(lines);
         // Nobody reads, and still the container comes to its end.
-        stream.pump(fifo).await;
+        pump.run().await;
         container.join().unwrap();
         let reader = thread::spawn(move || {
             let mut text = String::new();
             reader.read_to_string(&mut text).unwrap();
             text
         });
-        assert!(written.within(SOON).await);
+        assert!(pump.written().await);
+        drop(pump);
         let text = reader.join().unwrap();
-        let (markers, kept): (Vec<&str>, Vec<&str>) = text
-            .lines()
-            .partition(|line| line.starts_with("[compose-executor]"));
+        let (missing, kept) = sort(&text);
         let whole = |line: &&str| {
             line.len() == "web | line 000000".len() && line.starts_with("web | line ")
         };
         assert!(kept.iter().all(whole));
-        let dropped: usize = markers
-            .iter()
-            .map(|marker| marker.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
-            .sum();
-        assert!(dropped > 0);
-        assert_eq!(kept.len() + dropped, LINES);
+        assert!(missing > 0);
+        assert_eq!(kept.len() as u64 + missing, LINES);
         assert!(kept.is_sorted());
     }
 
     #[tokio::test]
-    async fn a_full_disk_costs_lines_and_never_the_container() {
-        let folder = tempfile::tempdir().unwrap();
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let (stream, fifo, written) = pump(folder.path(), full.into());
-        let container = container(folder.path(), b"one\n".repeat(100_000));
-        stream.pump(fifo).await;
-        assert!(written.within(SOON).await);
+    async fn the_marker_stands_where_the_lines_are_missing() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut pump = Pump::new(writer.into());
+        let line = format!("{}\n", "x".repeat(1023));
+        let container = pump.container(line.repeat(4096).into_bytes());
+        pump.run().await;
         container.join().unwrap();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        assert!(pump.written().await);
+        drop(pump);
+        let text = reader.join().unwrap();
+        let markers: Vec<usize> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.starts_with("[compose-executor]"))
+            .map(|(n, _)| n)
+            .collect();
+        // What was queued before the stall is there, and then nothing was taken any more.
+        assert_eq!(markers, [text.lines().count() - 1]);
+        assert!(text.len() > 1 << 19, "{}", text.len());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_costs_lines_and_never_the_container() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut pump = Pump::new(full.into());
+        let container = pump.container(b"one\n".repeat(100_000));
+        pump.run().await;
+        assert!(pump.written().await);
+        container.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_held_open_is_left_after_its_containers_end() {
+        let (log, fd) = log();
+        let mut pump = Pump::new(fd);
+        let mut left_open = pump.fifo();
+        left_open.write_all(b"one\ntwo").unwrap();
+        pump.hold.send(Hold::Draining).unwrap();
+        pump.run().await;
+        drop(left_open);
+        assert!(pump.written().await);
+        assert_eq!(text(&log), "web | one\nweb | two\n");
+    }
+
+    #[test]
+    fn without_a_prefix_lines_stay_as_they_are() {
+        let mut lines = Bytes::from_static(b"a\nb\n");
+        let (batch, count) = prefixed(&mut lines, b"");
+        assert_eq!((&batch[..], count, lines.len()), (&b"a\nb\n"[..], 2, 0));
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Error, Hierarchies, Hierarchy, Version, below_root};
+use crate::sys::process;
 
 /// The controllers that containers are limited and accounted with. The others of version 2
 /// (hugetlb, rdma, misc) stay off: a runtime turns on what it needs.
@@ -60,14 +61,34 @@ impl Hierarchies {
     ///
     /// The first move after a pause waits for the kernel's readers, some 9 ms on an idle machine;
     /// those that follow it closely take 0.2 ms. So this process is moved to where it is while
-    /// there is other work to wait for. It is of no use to `CLONE_INTO_CGROUP`, and does no harm.
+    /// there is other work to wait for. With version 2 alone there is nothing to do: runtimes start
+    /// processes in their cgroups (`CLONE_INTO_CGROUP`).
     pub fn warm_up(&self) -> Result<(), Error> {
-        let Some(hierarchy) = self.with("freezer") else {
+        let version_1 = |hierarchy: &&Hierarchy| hierarchy.version == Version::V1;
+        let Some(hierarchy) = self.with("freezer").filter(version_1) else {
             return Ok(());
         };
         let own = hierarchy.own.trim_start_matches('/');
         // 0 is whoever writes it.
         write(&hierarchy.directory(own).join("cgroup.procs"), "0")
+    }
+
+    /// Whether somebody else's processes are in this process's own version 2 cgroup: those of
+    /// another session. Who starts us as a program of our own gives us one.
+    pub fn is_shared(&self) -> Result<bool, Error> {
+        let Some(unified) = self.unified() else {
+            return Ok(false);
+        };
+        let own = process::session(std::process::id()).map_err(Error::Session)?;
+        let procs = unified
+            .directory(below_root(&unified.own)?)
+            .join("cgroup.procs");
+        let pids = fs::read_to_string(&procs).map_err(|e| Error::file("read", &procs, e))?;
+        // One that ends meanwhile is nobody's.
+        let mut sessions = pids
+            .lines()
+            .filter_map(|pid| process::session(pid.parse().ok()?).ok());
+        Ok(sessions.any(|session| session != own))
     }
 
     /// Moves every process of this process's own version 2 cgroup into its child `leaf`: only a
@@ -158,7 +179,10 @@ fn write(file: &Path, text: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::super::fake::Host;
+    use crate::sys::session;
 
     #[test]
     fn a_pod_is_made_in_every_hierarchy() {
@@ -199,6 +223,26 @@ mod tests {
         host.write("", "session/cgroup.procs", "12\n");
         host.hierarchies().step_into_leaf("executor").unwrap();
         assert_eq!(host.read("", "session/executor/cgroup.procs"), "12");
+    }
+
+    #[test]
+    fn a_cgroup_is_shared_with_processes_of_other_sessions() {
+        let host = Host::new(&[("", "/session")]);
+        let own = std::process::id();
+        host.write("", "session/cgroup.procs", &format!("{own}\n"));
+        assert!(!host.hierarchies().is_shared().unwrap());
+        let mut other = Command::new("cat");
+        other.stdin(Stdio::piped()).stdout(Stdio::null());
+        session::of_its_own(&mut other);
+        let mut other = other.spawn().unwrap();
+        host.write(
+            "",
+            "session/cgroup.procs",
+            &format!("{own}\n{}\n", other.id()),
+        );
+        assert!(host.hierarchies().is_shared().unwrap());
+        drop(other.stdin.take());
+        other.wait().unwrap();
     }
 
     #[test]

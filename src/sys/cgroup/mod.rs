@@ -17,7 +17,7 @@ mod usage;
 use std::io;
 use std::path::PathBuf;
 
-use super::PathError;
+use super::{PathError, process};
 
 pub use hierarchy::{Hierarchies, Hierarchy, Version};
 pub use usage::{Memory, Usage};
@@ -46,6 +46,8 @@ pub enum Error {
         expected: String,
         actual: String,
     },
+    #[error("the processes in this process's own cgroup can't be told from others'")]
+    Session(#[source] process::Error),
     #[error("cgroup {path} holds this very process")]
     Own { path: String },
     #[error("cgroup {path} still has processes after SIGKILL: {pids:?}")]

@@ -41,15 +41,16 @@ impl Hierarchies {
         let Some(hierarchy) = self.with("memory") else {
             return Ok(None);
         };
-        let directory = hierarchy.directory(below);
-        if hierarchy.version == Version::V2 {
-            return Ok(entry(&directory.join("memory.events"), "oom_kill"));
-        }
-        // Version 1 counts in the cgroup of the one that was killed alone.
-        let counts = subtree(&directory)?;
+        // Both count in the cgroup of the one that was killed alone. Version 2's memory.events has
+        // what is below too, unless it was mounted with memory_localevents: so it isn't asked.
+        let file = match hierarchy.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events.local",
+        };
+        let counts = subtree(&hierarchy.directory(below))?;
         let counts = counts
             .iter()
-            .filter_map(|cgroup| entry(&cgroup.join("memory.oom_control"), "oom_kill"));
+            .filter_map(|cgroup| entry(&cgroup.join(file), "oom_kill"));
         Ok(counts.reduce(|sum, count| sum + count))
     }
 
@@ -139,9 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn version_2_counts_what_is_below_by_itself() {
+    fn version_2_tells_oom_kills_per_cgroup_too() {
         let host = Host::new(&[("", "/")]);
-        host.write("", "pod/memory.events", "low 0\noom 1\noom_kill 3\n");
+        let events = |kills| format!("low 0\noom 1\noom_kill {kills}\n");
+        host.write("", "pod/memory.events", &events(3));
+        host.write("", "pod/memory.events.local", &events(0));
+        host.write("", "pod/a/memory.events.local", &events(3));
         assert_eq!(host.hierarchies().oom_kills("/pod").unwrap(), Some(3));
     }
 

@@ -1,0 +1,186 @@
+//! `logs`: what a pod's services wrote.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::Environment;
+use super::context::block_on;
+use super::exit::{self, CommandError};
+use super::host_flags::{Format, HostFlags};
+use super::pod_flags::PodFlags;
+use super::project::ProjectFlags;
+use crate::compose::units;
+use crate::containerd::{parse_rfc3339, rfc3339};
+use crate::journal::PodLock;
+use crate::logfile::Side;
+use crate::operator::logs::{Piece, PodLogs, Wanted};
+
+/// Between two looks at logs that are followed.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Flags of `logs`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  compose-executor logs                          all services of the project's pod in this folder
+  compose-executor logs -f --tail 20 web         one service, and what it still writes
+  compose-executor logs --since 10m --pod 3f2a   a pod by the beginning of its id
+  compose-executor logs -t --since 2026-01-02T15:04:05Z
+  compose-executor logs --format json            an object a line
+
+What a service wrote to its standard error is written to standard error. Before the command, -f
+names a Compose file.")]
+pub(super) struct LogsArgs {
+    #[command(flatten)]
+    pods: PodFlags,
+    /// A Compose file: here -f follows
+    // The id is the global flag's, which is so left out of this command, and with it its -f.
+    #[arg(id = "file", long, value_name = "FILE", hide = true)]
+    _files: Vec<PathBuf>,
+    /// Go on with what is written, until the pod ends
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what was written since then: a time as 2026-01-02T15:04:05Z, or a while ago as 10m
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only so many of each service's last lines, or `all`
+    #[arg(short = 'n', long, value_name = "N", default_value = "all", value_parser = tail)]
+    tail: Tail,
+    /// Show when each line was written
+    #[arg(short, long)]
+    timestamps: bool,
+    /// Show lines without their service
+    #[arg(long)]
+    no_log_prefix: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Only these services
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tail(Option<usize>);
+
+fn tail(text: &str) -> Result<Tail, String> {
+    match text {
+        "all" => Ok(Tail(None)),
+        number => number
+            .parse()
+            .map(|number| Tail(Some(number)))
+            .map_err(|_| "a number of lines, or all".to_owned()),
+    }
+}
+
+pub(super) fn run(
+    args: &LogsArgs,
+    project: &ProjectFlags,
+    host: &HostFlags,
+    environment: &Environment,
+) -> Result<u8, CommandError> {
+    let pod = args.pods.one(project, host, environment)?;
+    let services = if args.services.is_empty() {
+        pod.services()
+    } else {
+        for service in &args.services {
+            pod.service(service).map_err(CommandError::failed)?;
+        }
+        args.services.clone()
+    };
+    let wanted = Wanted {
+        since: args.since.as_deref().map(since).transpose()?,
+        tail: args.tail.0,
+    };
+    let mut logs = PodLogs::open(&pod, &services, wanted).map_err(CommandError::failed)?;
+    let show = Show {
+        width: services.iter().map(|name| name.chars().count()).max(),
+        prefixed: !args.no_log_prefix && pod.record.services.len() > 1,
+        pod: pod.record.pod.to_string(),
+        timestamps: args.timestamps,
+        format: args.format,
+        services,
+    };
+    let lock = host.folders().lock(&pod.record.pod);
+    block_on(async {
+        loop {
+            // The look at the lock comes first: what was written before the end counts.
+            let lives = PodLock::is_held(&lock).map_err(CommandError::failed)?;
+            while let Some(piece) = logs.read().map_err(CommandError::failed)? {
+                show.write(&piece).map_err(CommandError::Output)?;
+            }
+            if !args.follow || !lives {
+                return Ok(exit::SUCCESS);
+            }
+            sleep(LOOK).await;
+        }
+    })
+}
+
+fn since(text: &str) -> Result<SystemTime, CommandError> {
+    let ago = || {
+        let nanoseconds = units::duration(text).ok()?;
+        SystemTime::now().checked_sub(units::positive(nanoseconds)?)
+    };
+    parse_rfc3339(text).or_else(ago).ok_or_else(|| {
+        CommandError::Usage(format!(
+            "--since: \"{text}\" is no time as 2026-01-02T15:04:05Z and no while as 10m"
+        ))
+    })
+}
+
+/// How lines are shown.
+struct Show {
+    services: Vec<String>,
+    width: Option<usize>,
+    prefixed: bool,
+    pod: String,
+    timestamps: bool,
+    format: Format,
+}
+
+impl Show {
+    fn write(&self, piece: &Piece) -> io::Result<()> {
+        let service = &self.services[piece.service];
+        let at = piece.at.map(rfc3339);
+        let mut text = Vec::with_capacity(piece.lines.len());
+        for line in piece.lines.split_inclusive(|&byte| byte == b'\n') {
+            match self.format {
+                Format::Table => {
+                    if self.prefixed {
+                        let width = self.width.unwrap_or_default();
+                        write!(text, "{service:width$} | ")?;
+                    }
+                    if self.timestamps {
+                        write!(text, "{} ", at.as_deref().unwrap_or("-"))?;
+                    }
+                    text.extend_from_slice(line);
+                }
+                Format::Json => {
+                    let line = line.strip_suffix(b"\n").unwrap_or(line);
+                    let row = json!({
+                        "schema": 1,
+                        "pod": self.pod,
+                        "service": service,
+                        "stream": match piece.side {
+                            Side::Stdout => "stdout",
+                            Side::Stderr => "stderr",
+                        },
+                        "time": at,
+                        "line": String::from_utf8_lossy(line),
+                    });
+                    writeln!(text, "{row}")?;
+                }
+            }
+        }
+        if piece.side == Side::Stderr && self.format == Format::Table {
+            return io::stderr().write_all(&text);
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(&text)?;
+        out.flush()
+    }
+}

@@ -1,0 +1,137 @@
+//! How the services of pods are, by containerd's word.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+
+use super::pods::{HostPod, OwnerState, connect};
+use crate::containerd::{Client, Task, TaskStatus};
+
+/// What is known of a container now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// It has not been made, or is gone.
+    Absent,
+    Created,
+    Running {
+        pid: u32,
+    },
+    Paused {
+        pid: u32,
+    },
+    Exited {
+        code: u32,
+    },
+    /// containerd can't be asked.
+    Unknown,
+}
+
+/// A pod and its services, in the order of the record.
+#[derive(Clone, Debug)]
+pub struct PodState {
+    pub pod: HostPod,
+    pub services: Vec<ServiceState>,
+}
+
+/// A client for each of the pods' containerds, and why there is none.
+type Clients = BTreeMap<(PathBuf, String), Option<Client>>;
+
+/// Looks at all these pods. A containerd that does not answer is no error: its containers' states
+/// are not known.
+pub async fn look(pods: Vec<HostPod>) -> Vec<PodState> {
+    let mut clients = Clients::new();
+    let mut tasks = BTreeMap::new();
+    for pod in &pods {
+        let at = &pod.record.containerd;
+        let key = (at.socket.clone(), at.namespace.clone());
+        if clients.contains_key(&key) {
+            continue;
+        }
+        let client = connect(&at.socket, &at.namespace).await.ok();
+        let listed = match &client {
+            Some(client) => client.tasks().list().await.ok(),
+            None => None,
+        };
+        tasks.insert(key.clone(), listed.map(by_container));
+        clients.insert(key, client);
+    }
+    let look = |pod: HostPod| {
+        let at = &pod.record.containerd;
+        let tasks = &tasks[&(at.socket.clone(), at.namespace.clone())];
+        let services = pod.record.services.iter();
+        let services = services
+            .map(|service| ServiceState::of(tasks.as_ref(), &service.container))
+            .collect();
+        PodState { pod, services }
+    };
+    pods.into_iter().map(look).collect()
+}
+
+fn by_container(tasks: Vec<Task>) -> BTreeMap<String, Task> {
+    tasks
+        .into_iter()
+        .map(|task| (task.container.clone(), task))
+        .collect()
+}
+
+impl ServiceState {
+    fn of(tasks: Option<&BTreeMap<String, Task>>, container: &str) -> Self {
+        let Some(tasks) = tasks else {
+            return Self::Unknown;
+        };
+        let Some(task) = tasks.get(container) else {
+            return Self::Absent;
+        };
+        match task.status {
+            TaskStatus::Created => Self::Created,
+            TaskStatus::Running => Self::Running { pid: task.pid },
+            TaskStatus::Paused | TaskStatus::Pausing => Self::Paused { pid: task.pid },
+            TaskStatus::Stopped => Self::Exited {
+                code: task.exit.map_or(u32::from(u8::MAX), |exit| exit.status),
+            },
+            TaskStatus::Unknown => Self::Unknown,
+        }
+    }
+
+    /// A word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Created => "created",
+            Self::Running { .. } => "running",
+            Self::Paused { .. } => "paused",
+            Self::Exited { .. } => "exited",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    pub fn pid(self) -> Option<u32> {
+        match self {
+            Self::Running { pid } | Self::Paused { pid } => Some(pid),
+            _ => None,
+        }
+    }
+
+    pub fn exit_code(self) -> Option<u32> {
+        match self {
+            Self::Exited { code } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for OwnerState {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.word())
+    }
+}
+
+impl OwnerState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Dead => "dead",
+        }
+    }
+}
