@@ -47,6 +47,7 @@ mod runtimes;
 mod services;
 mod several_tasks;
 mod storage;
+mod storage_attacks;
 mod sys;
 mod threats;
 mod trial;
@@ -93,6 +94,7 @@ fn tests() -> Vec<Test> {
         attributes::tests(),
         corpora::tests(),
         storage::tests(),
+        storage_attacks::tests(),
         names::tests(),
         several_tasks::tests(),
         runtimes::tests(),
