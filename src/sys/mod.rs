@@ -12,6 +12,7 @@ pub mod device;
 pub mod durable;
 pub mod environment;
 mod failure;
+pub mod features;
 pub mod fifo;
 pub mod host;
 pub mod identity;
