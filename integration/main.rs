@@ -18,6 +18,7 @@ mod client;
 mod commands;
 mod corpora;
 mod executor_crash;
+mod faults;
 mod health;
 mod hooks;
 mod image;
@@ -30,6 +31,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod managed;
+mod many_pods;
 mod marathon;
 mod names;
 mod namespaces;
@@ -96,6 +98,8 @@ fn tests() -> Vec<Test> {
         own_cgroup::tests(),
         marathon::tests(),
         cleanup::tests(),
+        faults::tests(),
+        many_pods::tests(),
     ];
     themes.into_iter().flatten().collect()
 }
