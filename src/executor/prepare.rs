@@ -129,6 +129,7 @@ pub(super) async fn prepare(
     );
     let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
+    let checks = super::checks::plan(task, &loaded.project, &network)?;
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base: placement.base,
@@ -188,6 +189,7 @@ pub(super) async fn prepare(
         user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
         prefix,
         running_means: description.running_means,
+        checks,
         time_limit: task.max_completion_time.map(|after| TimeLimit {
             after,
             grace: task.kill_grace_period,
