@@ -187,6 +187,10 @@ impl Update {
         self.0["reason"].as_str().unwrap_or_default()
     }
 
+    pub(crate) fn check_status(&self) -> &Value {
+        &self.0["check_status"]
+    }
+
     pub(crate) fn healthy(&self) -> Option<bool> {
         self.0["healthy"].as_bool()
     }

@@ -143,6 +143,7 @@ pub(super) async fn prepare(
     let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
     let opened = policy.mounts.host_paths.places();
+    let checks = super::checks::plan(task, &loaded.project, &network)?;
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base: placement.base,
@@ -204,6 +205,7 @@ pub(super) async fn prepare(
             .map_err(SandboxError::Open)?,
         prefix,
         running_means: description.running_means,
+        checks,
         time_limit: task.max_completion_time.map(|after| TimeLimit {
             after,
             grace: task.kill_grace_period,

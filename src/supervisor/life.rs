@@ -37,6 +37,9 @@ impl PodRun {
                     return EndCause::LaunchFailed(error);
                 }
             }
+            for (which, check) in self.checks.due(Instant::now()) {
+                self.begin_check(which, check);
+            }
             let next = self.next();
             tokio::select! {
                 news = self.exits.next() => {
@@ -45,7 +48,7 @@ impl PodRun {
                     }
                 }
                 Some(done) = self.work.join_next() => {
-                    if let Err(cause) = self.done(unpanicked(done)) {
+                    if let Err(cause) = self.done(unpanicked(done)).await {
                         return cause;
                     }
                 }
@@ -58,10 +61,9 @@ impl PodRun {
     /// When to look again, if nothing happens before.
     fn next(&self) -> Instant {
         let progress = (!self.course.has_run()).then(|| self.progress.next());
-        let due = self
-            .course
-            .next()
-            .into_iter()
+        let due = self.course.next().into_iter();
+        let due = due
+            .chain(self.checks.next())
             .chain(progress.flatten())
             .min();
         due.unwrap_or_else(|| Instant::now() + NEVER)
@@ -90,11 +92,12 @@ impl PodRun {
     async fn announce(&mut self) {
         if self.course.take_running() {
             info!(pod = %self.plan.id, "the pod runs");
-            self.healthy = self.course.is_healthy();
+            self.checks.begin(Instant::now());
+            self.healthy = self.health();
             let healthy = self.healthy;
             self.reporter.tell(PodReport::Running { healthy }).await;
         } else if self.course.has_run() {
-            let healthy = self.course.is_healthy();
+            let healthy = self.health();
             if healthy.is_some() && healthy != self.healthy {
                 self.healthy = healthy;
                 let report = PodReport::Health(self.health_report());
@@ -117,6 +120,12 @@ impl PodRun {
         if self.progress.take(&text, Instant::now()) {
             self.reporter.tell(PodReport::Progress(text)).await;
         }
+    }
+
+    /// By the services' own checks, unless the framework has one of its own for the whole task.
+    fn health(&self) -> Option<bool> {
+        let services = || self.course.is_healthy();
+        (!self.checks.tell_health()).then(services).flatten()
     }
 
     fn health_report(&self) -> HealthReport {

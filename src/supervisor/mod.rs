@@ -4,6 +4,7 @@
 //! `life` and `wind_down` its middle and end, `teardown` what follows. What the rest of the program
 //! learns of it is in [`report`].
 
+pub mod checks;
 mod configs;
 mod container;
 pub mod course;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::checks::{Checks, ChecksPlan};
 use super::container::Running;
 use super::course::{Course, RunningMeans};
 use super::events::Done;
@@ -40,6 +41,8 @@ pub struct PodRequest {
     pub user_files: UserFiles,
     pub prefix: Prefix,
     pub running_means: RunningMeans,
+    /// What the framework wants to be checked.
+    pub checks: ChecksPlan,
     /// How long the pod may take from its start to its end.
     pub time_limit: Option<TimeLimit>,
 }
@@ -213,6 +216,7 @@ pub(super) struct PodRun {
     /// What else runs in each container.
     pub(super) extras: Vec<ExtraProcesses>,
     pub(super) course: Course,
+    pub(super) checks: Checks,
     /// What has been begun and is not done yet.
     pub(super) work: JoinSet<Done>,
     /// Nobody wants to know of probes any more, nor hooks of a start to go on.
@@ -257,6 +261,7 @@ impl PodRun {
             user_files,
             prefix,
             running_means,
+            checks,
             time_limit: _,
         } = request;
         let names: Vec<&str> = plan
@@ -283,6 +288,7 @@ impl PodRun {
                 tasks: Vec::new(),
                 extras: Vec::new(),
                 course: Course::default(),
+                checks: Checks::new(checks),
                 work: JoinSet::new(),
                 quiet: CancellationToken::new(),
                 stopping: false,

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::compose::model::ByteSize;
 use crate::pod::plan::Signal;
 
+use super::checks::CheckResult;
 pub use super::course::{HealthStatus, Unmet};
 use super::launch_error::LaunchError;
 
@@ -19,6 +20,13 @@ pub enum PodReport {
     },
     /// The health of a pod that runs has changed.
     Health(HealthReport),
+    /// What the task's own health check says, and what its last try brought.
+    CheckedHealth {
+        healthy: bool,
+        output: String,
+    },
+    /// A new result of the task's other check.
+    Checked(CheckResult),
     Ended(Box<PodEnd>),
 }
 
@@ -60,6 +68,10 @@ pub enum EndCause {
         service: usize,
         /// What its last probes wrote, the latest last.
         probes: Vec<String>,
+    },
+    /// The task's own health check failed too often.
+    CheckFailed {
+        output: String,
     },
     /// It never came to run.
     LaunchFailed(LaunchError),

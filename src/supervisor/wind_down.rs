@@ -116,7 +116,7 @@ impl PodRun {
                     container.made_again(pid, 0);
                 }
             }
-            Done::PostStart { .. } | Done::Probed { .. } => {}
+            Done::PostStart { .. } | Done::Probed { .. } | Done::Checked { .. } => {}
             Done::PreStop { service, result } => {
                 if let Err((command, error)) = result {
                     let service = self.service(service);
