@@ -17,6 +17,8 @@ mod cleanup;
 mod client;
 mod commands;
 mod executor_crash;
+mod health;
+mod hooks;
 mod image;
 mod image_archive;
 mod images;
@@ -32,9 +34,11 @@ mod names;
 mod namespaces;
 mod oracle;
 mod oracle_sees;
+mod order;
 mod own_cgroup;
 mod placement;
 mod refusals;
+mod restarts;
 mod runtimes;
 mod services;
 mod several_tasks;
@@ -76,6 +80,10 @@ fn tests() -> Vec<Test> {
         logs::tests(),
         images::tests(),
         services::tests(),
+        order::tests(),
+        health::tests(),
+        restarts::tests(),
+        hooks::tests(),
         attributes::tests(),
         storage::tests(),
         storage_attacks::tests(),

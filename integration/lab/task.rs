@@ -168,6 +168,10 @@ impl Update {
         self.0["reason"].as_str().unwrap_or_default()
     }
 
+    pub(crate) fn healthy(&self) -> Option<bool> {
+        self.0["healthy"].as_bool()
+    }
+
     pub(crate) fn source(&self) -> &str {
         self.0["source"].as_str().unwrap_or_default()
     }

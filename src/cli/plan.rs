@@ -17,6 +17,7 @@ use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
+use crate::pod::life::{RestartPlan, RestartWhen};
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{
@@ -287,6 +288,9 @@ fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
             "signal": plan.stop.signal.map(|signal| signal.to_string()),
             "grace_seconds": plan.stop.grace.as_secs_f64(),
         },
+        "restart": restart(&plan.life.restart),
+        "post_start": plan.life.post_start.iter().map(|hook| &hook.command).collect::<Vec<_>>(),
+        "pre_stop": plan.life.pre_stop.iter().map(|hook| &hook.command).collect::<Vec<_>>(),
         "logging": match plan.logging {
             LoggingPlan::None => json!("none"),
             LoggingPlan::Common => json!("common"),
@@ -302,6 +306,20 @@ fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
 
 fn shown(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.display().to_string())
+}
+
+fn restart(plan: &RestartPlan) -> Value {
+    let when = match plan.when {
+        RestartWhen::Never => "no",
+        RestartWhen::OnFailure => "on-failure",
+        RestartWhen::Always => "always",
+    };
+    json!({
+        "when": when,
+        "max_attempts": plan.max_attempts,
+        "delay_seconds": plan.delay.map(|delay| delay.as_secs_f64()),
+        "window_seconds": plan.window.map(|window| window.as_secs_f64()),
+    })
 }
 
 fn mount(plan: &MountPlan) -> Value {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::containerd::Containerd;
 use super::context::block_on;
@@ -19,10 +19,11 @@ use super::project::ProjectFlags;
 use super::{Environment, plan};
 use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
-use crate::executor::{LogTarget, with_causes};
+use crate::executor::{LogTarget, unmet, with_causes};
 use crate::journal::Owner;
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
+use crate::supervisor::course::RunningMeans;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::{Pod, PodRequest};
@@ -132,6 +133,8 @@ async fn run_pod(
         user_files: UserFiles::Anywhere,
         plan: planned,
         prefix,
+        running_means: RunningMeans::Started,
+        time_limit: None,
     };
     let code = follow(Arc::clone(&opened), request, background).await?;
     if let Some(host) = Arc::into_inner(opened) {
@@ -184,8 +187,9 @@ async fn follow(
     let end = loop {
         tokio::select! {
             report = told.recv() => match report {
-                Some((id, PodReport::Running)) => background.running(&host, &id),
+                Some((id, PodReport::Running { .. })) => background.running(&host, &id),
                 Some((_, PodReport::Ended(end))) => break end,
+                Some((_, report)) => debug!(?report, "the pod goes on"),
                 None => return Ok(exit::OWN_FAULT),
             },
             _ = interrupt.recv() => stop(&pod, &mut asked),
@@ -227,6 +231,16 @@ fn tell(end: &PodEnd) {
                 service.service, exit.status
             )
         }
+        EndCause::DependencyUnmet {
+            service, on, why, ..
+        } => unmet(&end.services[*service].service, &end.services[*on], *why),
+        EndCause::Unhealthy { service, probes } => {
+            let last = probes.last().map(String::as_str).unwrap_or_default();
+            format!(
+                "service \"{}\" is unhealthy: {last}",
+                end.services[*service].service
+            )
+        }
         EndCause::LaunchFailed(error) => with_causes(error),
         EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
         EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
@@ -249,10 +263,17 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
                 .find(|service| Some(service.service.as_str()) == main);
             main.and_then(of).unwrap_or(exit::SUCCESS)
         }
-        EndCause::ServiceFailed(service) => of(&end.services[*service]).unwrap_or(exit::FAILURE),
+        EndCause::ServiceFailed(service) | EndCause::DependencyUnmet { on: service, .. } => {
+            of(&end.services[*service])
+                .filter(|&code| code != exit::SUCCESS)
+                .unwrap_or(exit::FAILURE)
+        }
         EndCause::LaunchFailed(error) if error.is_users() => exit::REFUSED,
         EndCause::Fault => exit::OWN_FAULT,
-        EndCause::LaunchFailed(_) | EndCause::SandboxDied | EndCause::RuntimeLost => exit::FAILURE,
+        EndCause::LaunchFailed(_)
+        | EndCause::Unhealthy { .. }
+        | EndCause::SandboxDied
+        | EndCause::RuntimeLost => exit::FAILURE,
     }
 }
 

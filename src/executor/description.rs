@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::mesos::Task;
+use crate::supervisor::course::RunningMeans;
 
 /// Variables that never reach an interpolation: the agent's token, and libprocess' own.
 const TOKEN: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
@@ -21,6 +22,8 @@ pub(super) struct Description {
     pub files: Vec<PathBuf>,
     pub profiles: Vec<String>,
     pub project: Option<String>,
+    /// When the task counts as running.
+    pub running_means: RunningMeans,
     /// Archives of images, beside those that the file names.
     pub archives: Vec<PathBuf>,
     /// What `${…}` sees, beside the sandbox's `.env`.
@@ -63,11 +66,11 @@ impl Description {
                 .and_then(|(_, value)| value.clone())
                 .filter(|value| !value.is_empty())
         };
-        if let Some(running) =
-            label("compose.running").filter(|it| it != "healthy" && it != "started")
-        {
-            return Err(DescriptionError::Running(running));
-        }
+        let running_means = match label("compose.running").as_deref() {
+            None | Some("healthy") => RunningMeans::Healthy,
+            Some("started") => RunningMeans::Started,
+            Some(other) => return Err(DescriptionError::Running(other.to_owned())),
+        };
         let data = data(task)?;
         let mut variables: BTreeMap<String, String> = environment
             .iter()
@@ -94,6 +97,7 @@ impl Description {
                 .find(|files| !files.is_empty())
                 .unwrap_or_default(),
             profiles,
+            running_means,
             project: label("compose.project"),
             archives: label("compose.images")
                 .map(|list| paths(&list))

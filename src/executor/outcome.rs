@@ -13,10 +13,14 @@ use super::status_data::{Data, ServiceData, problems};
 use crate::compose::diagnostic::Kind;
 use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
 use crate::supervisor::report::{
-    EndCause, Exit, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason,
+    EndCause, Exit, OutOfMemory, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason, Unmet,
 };
 
 const MESSAGE_MAX: usize = 1024;
+/// How many probes a message shows, the latest first, and how much of each.
+const PROBES_SHOWN: usize = 3;
+const PROBE_MAX: usize = 256;
+const PROBE_DATA_MAX: usize = 512;
 /// Containers' output, in the sandbox.
 const LOGS: &str = "stdout and stderr";
 
@@ -52,6 +56,35 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
         &text,
         data,
     )
+}
+
+/// The update of a pod that goes on.
+pub(super) fn on_the_way(task: &TaskId, report: PodReport) -> Option<StatusUpdate> {
+    let update = |state| StatusUpdate::new(task.clone(), state);
+    let line = |text: &str| Some(cut(&escape(text), MESSAGE_MAX));
+    match report {
+        PodReport::Progress(text) => Some(StatusUpdate {
+            message: line(&text),
+            ..update(TaskState::Starting)
+        }),
+        PodReport::Running { healthy } => Some(StatusUpdate {
+            healthy,
+            ..update(TaskState::Running)
+        }),
+        PodReport::Health(health) => {
+            let text = match &health.service {
+                Some(service) => format!("service \"{service}\" is unhealthy: {}", health.output),
+                None => "all services are healthy again".to_owned(),
+            };
+            Some(StatusUpdate {
+                healthy: Some(health.healthy),
+                reason: Some(Reason::TaskHealthCheckStatusUpdated),
+                message: line(&text),
+                ..update(TaskState::Running)
+            })
+        }
+        PodReport::Ended(_) => None,
+    }
 }
 
 /// The terminal update of a task that was refused with its group, `other` being to blame.
@@ -113,6 +146,32 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
                 _ => (update(TaskState::Failed, None), "CE-EXIT", failed(service)),
             }
         }
+        EndCause::DependencyUnmet {
+            service,
+            on,
+            why,
+            probes,
+        } => {
+            let on = &end.services[*on];
+            data.service = Some(on.service.clone());
+            data.probes = shown(probes);
+            let text = unmet(&end.services[*service].service, on, *why);
+            (update(TaskState::Failed, None), "CE-DEPENDS", text + &last_words(probes, on))
+        }
+        EndCause::Unhealthy { service, probes } => {
+            let service = &end.services[*service];
+            data.service = Some(service.service.clone());
+            data.probes = shown(probes);
+            let mut update = update(TaskState::Failed, Some(Reason::TaskHealthCheckStatusUpdated));
+            update.healthy = Some(false);
+            let text = format!("service \"{}\" is unhealthy", service.service);
+            (update, "CE-HEALTH", text + &last_words(probes, service))
+        }
+        EndCause::Stopped(StopReason::CompletionTime) => (
+            update(TaskState::Failed, Some(Reason::MaxCompletionTimeReached)),
+            "CE-TIMEOUT",
+            stopped(StopReason::CompletionTime, end),
+        ),
         EndCause::LaunchFailed(error) => {
             data.service = error.service().map(str::to_owned);
             let reason = if error.is_users() {
@@ -180,8 +239,13 @@ fn failed(service: &ServiceEnd) -> String {
         ServiceState::Exited(exit) => exit.status.to_string(),
         _ => "it never ran".to_owned(),
     };
+    let restarts = match service.restarts {
+        0 => String::new(),
+        1 => " after 1 restart".to_owned(),
+        restarts => format!(" after {restarts} restarts"),
+    };
     format!(
-        "service \"{}\" failed: {how}; logs={LOGS}{}",
+        "service \"{}\" failed{restarts}: {how}; logs={LOGS}{}",
         service.service,
         last_lines(service)
     )
@@ -212,6 +276,7 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
         StopReason::Shutdown => "the agent shut the executor down",
         StopReason::AgentLost => "the agent is gone, and the framework does not wait for it",
         StopReason::Signal => "the executor was told to end by a signal",
+        StopReason::CompletionTime => "the task took longer than its max_completion_time",
     };
     let forced: Vec<&str> = end
         .services
@@ -225,6 +290,44 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
             "{who}; outlived the grace period and needed SIGKILL: {}",
             forced.join(", ")
         ),
+    }
+}
+
+/// Both names, and why.
+pub fn unmet(service: &str, on: &ServiceEnd, why: Unmet) -> String {
+    let on_name = &on.service;
+    let why = match (why, on.state) {
+        (Unmet::NoHealthcheck, _) => {
+            "which has no health check, neither in the file nor in its image".to_owned()
+        }
+        (Unmet::Unhealthy, _) => "which is unhealthy".to_owned(),
+        (Unmet::EndedUnhealthy, ServiceState::Exited(exit)) => {
+            format!("which ended before it was healthy: {}", exit.status)
+        }
+        (Unmet::Failed, ServiceState::Exited(exit)) => {
+            format!("which failed: {}", exit.status)
+        }
+        (Unmet::EndedUnhealthy | Unmet::Failed, _) => "which has ended".to_owned(),
+    };
+    format!("service \"{service}\" can't start: it depends on \"{on_name}\", {why}")
+}
+
+/// Probes' output as programs are given it.
+fn shown(probes: &[String]) -> Vec<String> {
+    let shown = |output: &String| cut(&escape(output), PROBE_DATA_MAX);
+    probes.iter().map(shown).collect()
+}
+
+/// What a service's probes wrote last, or it itself where nothing probed it.
+fn last_words(probes: &[String], service: &ServiceEnd) -> String {
+    let shown = probes.iter().rev().filter(|output| !output.is_empty());
+    let shown: Vec<String> = shown
+        .take(PROBES_SHOWN)
+        .map(|output| cut(output, PROBE_MAX))
+        .collect();
+    match shown.as_slice() {
+        [] => last_lines(service),
+        shown => format!("; last probes: {}", shown.join(" | ")),
     }
 }
 
@@ -278,6 +381,10 @@ fn cut(text: &str, max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
     use crate::compose::model::ByteSize;
     use crate::supervisor::report::ExitStatus;
@@ -290,6 +397,8 @@ mod tests {
             image: "app:1".to_owned(),
             state,
             forced: false,
+            restarts: 0,
+            health: None,
             tail: tail.iter().map(|line| (*line).to_owned()).collect(),
         }
     }
@@ -330,6 +439,36 @@ mod tests {
     }
 
     #[test]
+    fn an_unmet_dependency_has_both_names_and_what_the_probes_said() {
+        let mut db = service(ServiceState::Running, &["ready to serve"]);
+        db.service = "db".to_owned();
+        let cause = EndCause::DependencyUnmet {
+            service: 0,
+            on: 1,
+            why: Unmet::Unhealthy,
+            probes: vec![
+                "exit=1: starting".to_owned(),
+                "exit=1: no socket".to_owned(),
+            ],
+        };
+        let update = update(cause, vec![service(ServiceState::NotStarted, &[]), db]);
+        insta::assert_snapshot!(update.message.unwrap(), @r#"CE-DEPENDS: service "web" can't start: it depends on "db", which is unhealthy; last probes: exit=1: no socket | exit=1: starting"#);
+        let data: serde_json::Value = serde_json::from_slice(&update.data.unwrap()).unwrap();
+        assert_eq!(data["service"], "db");
+        assert_eq!(data["probes"][1], "exit=1: no socket");
+    }
+
+    #[test]
+    fn restarts_are_told() {
+        let mut web = service(exited(ExitStatus::Code(1), None), &[]);
+        web.restarts = 3;
+        let update = update(EndCause::ServiceFailed(0), vec![web]);
+        insta::assert_snapshot!(update.message.unwrap(), @r#"CE-EXIT: service "web" failed after 3 restarts: exit=1; logs=stdout and stderr"#);
+        let data: serde_json::Value = serde_json::from_slice(&update.data.unwrap()).unwrap();
+        assert_eq!(data["services"][0]["restarts"], 3);
+    }
+
+    #[test]
     fn a_kill_tells_who_needed_force() {
         let mut web = service(exited(ExitStatus::of_containerd(137), None), &[]);
         web.forced = true;
@@ -357,5 +496,34 @@ mod tests {
         let web = service(exited(ExitStatus::Code(0), None), &["0123456789abcdef"; 10]);
         let update = update(EndCause::Finished, vec![web; 500]);
         assert!(update.data.unwrap().len() <= DATA_MAX);
+    }
+
+    /// Every code of the sources, and every code of the page, as they are written there.
+    #[test]
+    fn the_page_has_every_code_and_no_other() {
+        fn codes(text: &str, before: char, into: &mut BTreeSet<String>) {
+            for (place, _) in text.match_indices(&format!("{before}CE-")) {
+                let rest = &text[place + 1..];
+                let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '-');
+                into.insert(rest[..end.unwrap_or(rest.len())].to_owned());
+            }
+        }
+        fn sources(folder: &Path, into: &mut BTreeSet<String>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    sources(&path, into);
+                } else if path.extension().is_some_and(|it| it == "rs") {
+                    codes(&fs::read_to_string(path).unwrap(), '"', into);
+                }
+            }
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (mut told, mut documented) = (BTreeSet::new(), BTreeSet::new());
+        sources(&root.join("src"), &mut told);
+        let page = fs::read_to_string(root.join("docs/status.md")).unwrap();
+        codes(&page, '`', &mut documented);
+        told.remove("CE-");
+        assert_eq!(told, documented);
     }
 }

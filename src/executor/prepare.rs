@@ -24,7 +24,7 @@ use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
-use crate::supervisor::pod::PodRequest;
+use crate::supervisor::pod::{PodRequest, TimeLimit};
 use crate::supervisor::user_files::UserFiles;
 use crate::sys;
 
@@ -187,6 +187,11 @@ pub(super) async fn prepare(
         },
         user_files: UserFiles::sandbox(ground.sandbox.folder()?).map_err(SandboxError::Open)?,
         prefix,
+        running_means: description.running_means,
+        time_limit: task.max_completion_time.map(|after| TimeLimit {
+            after,
+            grace: task.kill_grace_period,
+        }),
     };
     Ok(Box::new(Prepared { host, request }))
 }

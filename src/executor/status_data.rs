@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
-use crate::supervisor::report::{ExitStatus, ServiceEnd, ServiceState};
+use crate::supervisor::report::{ExitStatus, HealthStatus, ServiceEnd, ServiceState};
 
 const DATA_MAX: usize = 8 << 10;
 
@@ -19,6 +19,9 @@ pub(super) struct Data {
     pub(super) service: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) errors: Vec<ProblemData>,
+    /// What the last probes wrote, where they are to blame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) probes: Vec<String>,
     pub(super) services: Vec<ServiceData>,
 }
 
@@ -50,6 +53,10 @@ pub(super) struct ServiceData {
     oom: Option<OomData>,
     /// It outlived its grace period.
     forced: bool,
+    restarts: u64,
+    /// `starting`, `healthy` or `unhealthy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     last_lines: Vec<String>,
 }
@@ -70,6 +77,7 @@ impl Data {
             message: String::new(),
             service: None,
             errors: Vec::new(),
+            probes: Vec::new(),
             services: Vec::new(),
         }
     }
@@ -85,6 +93,7 @@ impl Data {
                 .iter_mut()
                 .for_each(|service| service.last_lines.clear());
             self.errors.truncate(10);
+            self.probes.clear();
             bytes = encode(&self);
         }
         while bytes.len() > DATA_MAX && !(self.services.is_empty() && self.errors.is_empty()) {
@@ -124,6 +133,8 @@ impl ServiceData {
                 peak_bytes: oom.peak.map(|peak| peak.0),
             }),
             forced: end.forced,
+            restarts: end.restarts,
+            health: end.health.map(HealthStatus::as_str),
             last_lines: end.tail.clone(),
         }
     }

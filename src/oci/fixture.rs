@@ -18,6 +18,7 @@ use super::user::Accounts;
 use super::{Capabilities, Capability};
 use crate::compose::model::ByteSize;
 use crate::compose::source::{SourceId, Span, Spanned};
+use crate::pod::life::LifePlan;
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
@@ -99,6 +100,7 @@ impl Fixture {
                     signal: None,
                     grace: Duration::from_secs(10),
                 },
+                life: LifePlan::default(),
                 logging: LoggingPlan::Common,
                 labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),

@@ -5,6 +5,7 @@ pub mod context;
 mod dns;
 mod hosts;
 mod image_volumes;
+pub mod life;
 mod limits;
 pub mod logging;
 mod mounts;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::life::LifePlan;
 use super::logging::LoggingPlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
@@ -119,6 +120,7 @@ pub struct ContainerPlan {
     pub limits: LimitsPlan,
     pub rights: RightsPlan,
     pub stop: StopPlan,
+    pub life: LifePlan,
     pub logging: LoggingPlan,
     /// For our own records; they never become labels of containerd's.
     pub labels: BTreeMap<String, String>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::{PodContext, PortsRule};
+use super::life::LifePlan;
 use super::logging::{self, LoggingPlan};
 use super::mounts::{Collected, Mounts};
 use super::names::ContainerId;
@@ -13,8 +14,7 @@ use super::sharing::{self, IpcPlan, Settings};
 use super::{dns, hosts, limits, networks, process, rights, verdict, volumes_from};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
-    ByteSize, Condition, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy,
-    Restart, Service,
+    ByteSize, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy, Service,
 };
 use crate::compose::source::Spanned;
 
@@ -66,6 +66,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             &mut found,
         );
         container.sysctls = settings.of(service, &container.namespaces, &network, &mut found);
+        container.life = LifePlan::of(service, project, &mut found);
         containers.push(container);
     }
     volumes_from::apply(project, &mut containers, &mut mounts.pins, &mut found);
@@ -77,7 +78,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
     if !errors.is_empty() {
         return Err(errors);
     }
-    let order = start_order(project);
+    let order = start_order(&containers);
     let stop_grace = stop_grace(&order, &containers);
     let archives = project
         .pod
@@ -217,31 +218,6 @@ fn service_checks(
                 .at(span),
         );
     };
-    for dependency in service
-        .depends_on
-        .iter()
-        .filter(|on| on.condition.value != Condition::Started)
-    {
-        let condition = match dependency.condition.value {
-            Condition::Started => "service_started",
-            Condition::Healthy => "service_healthy",
-            Condition::CompletedSuccessfully => "service_completed_successfully",
-        };
-        not_yet(
-            format!(
-                "depends_on.{}.condition: {condition}",
-                dependency.service.value
-            ),
-            dependency.condition.span,
-        );
-    }
-    if let Some(restart) = service
-        .restart
-        .as_ref()
-        .filter(|restart| restart.value != Restart::No)
-    {
-        not_yet("restart: any policy but \"no\"".into(), restart.span);
-    }
     if let Some(policy) = &service.pull_policy
         && !matches!(policy.value, PullPolicy::Never | PullPolicy::Missing)
     {
@@ -393,6 +369,7 @@ fn container(
                 .as_ref()
                 .map_or(DEFAULT_STOP_GRACE, |grace| grace.value),
         },
+        life: LifePlan::default(),
         logging: logging::plan(service, &context.logs, found),
         labels: service
             .labels
@@ -402,24 +379,12 @@ fn container(
     }
 }
 
-fn start_order(project: &Project) -> StartOrder {
-    let index = |name: &str| {
-        project
-            .services
-            .iter()
-            .position(|service| service.name.value == name)
+fn start_order(containers: &[ContainerPlan]) -> StartOrder {
+    let dependencies = |container: &ContainerPlan| {
+        let depends_on = container.life.depends_on.iter();
+        depends_on.map(|dependency| dependency.on).collect()
     };
-    let dependencies: Vec<Vec<usize>> = project
-        .services
-        .iter()
-        .map(|service| {
-            service
-                .depends_on
-                .iter()
-                .filter_map(|on| index(&on.service.value))
-                .collect()
-        })
-        .collect();
+    let dependencies: Vec<Vec<usize>> = containers.iter().map(dependencies).collect();
     StartOrder::of(&dependencies)
 }
 

@@ -37,35 +37,39 @@ pub(super) struct Root {
 /// Makes the container object and its task, and gives the pid of its first process, which waits to
 /// be started.
 pub(super) async fn create(client: &Client, new: NewContainer) -> Result<u32, RpcError> {
-    let (snapshot, rootfs) = match new.root {
-        Some(root) => (Some(root.snapshot), root.mounts),
-        None => (None, Vec::new()),
-    };
+    let task = new.task();
     let record = ContainerRecord {
         id: new.id.clone(),
         image: new.image,
         labels: new.labels,
         runtime: new.runtime,
         spec: new.spec,
-        snapshot,
+        snapshot: new.root.map(|root| root.snapshot),
         sandbox: new.sandbox,
         created_at: None,
     };
     client.containers().create(record).await?;
-    let stdio = Stdio {
-        stdin: None,
-        stdout: new.stdout,
-        stderr: new.stderr,
-        terminal: new.terminal,
-    };
-    client
-        .tasks()
-        .create(NewTask {
-            container: new.id,
-            rootfs,
-            stdio,
-        })
-        .await
+    client.tasks().create(task).await
+}
+
+impl NewContainer {
+    /// Its task, which can be made again once it has ended.
+    pub(super) fn task(&self) -> NewTask {
+        NewTask {
+            container: self.id.clone(),
+            rootfs: self
+                .root
+                .as_ref()
+                .map(|root| root.mounts.clone())
+                .unwrap_or_default(),
+            stdio: Stdio {
+                stdin: None,
+                stdout: self.stdout.clone(),
+                stderr: self.stderr.clone(),
+                terminal: self.terminal,
+            },
+        }
+    }
 }
 
 /// A container of the pod, once it has been made.
@@ -78,6 +82,8 @@ pub(super) struct Running {
     pub(super) stop_signal: Signal,
     /// It was killed because it outlived its grace.
     pub(super) forced: bool,
+    /// What its cgroup counted when this run of it began.
+    pub(super) oom_kills_before: u64,
 }
 
 impl Running {
@@ -89,13 +95,18 @@ impl Running {
         self.state = ServiceState::Exited(exit);
     }
 
-    pub(super) async fn start(&mut self, client: &Client) -> Result<(), RpcError> {
-        client.tasks().start(Process::init(&self.id)).await?;
-        // It may have ended, and its end been told, before the answer came.
+    /// It was started. It may have ended, and its end been told, before the answer came.
+    pub(super) fn started(&mut self) {
         if self.is_alive() {
             self.state = ServiceState::Running;
         }
-        Ok(())
+    }
+
+    /// It has a new process, which waits to be started.
+    pub(super) fn made_again(&mut self, pid: u32, oom_kills: u64) {
+        self.pid = pid;
+        self.state = ServiceState::NotStarted;
+        self.oom_kills_before = oom_kills;
     }
 
     pub(super) async fn signal(

@@ -11,8 +11,8 @@ use super::user_files::UserFiles;
 use crate::compose::source::Spanned;
 use crate::containerd::{Client, LeaseId};
 use crate::image::{
-    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageRef, ImageStore, Importer,
-    Limits, Platform, Source, Unpacker,
+    Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageHealthcheck, ImageRef,
+    ImageStore, Importer, Limits, Platform, Source, Unpacker,
 };
 use crate::oci::ImageDefaults;
 use crate::pod::plan::{ContainerPlan, PodPlan, Signal};
@@ -28,6 +28,7 @@ pub(super) struct PodImage {
     pub(super) stop_signal: Option<Signal>,
     /// Paths that it declares to be volumes.
     pub(super) volumes: Vec<String>,
+    pub(super) healthcheck: Option<ImageHealthcheck>,
 }
 
 /// The image of each container, in the plan's order, then those that containers mount. All that is
@@ -73,6 +74,7 @@ pub(super) async fn of_pod(
                     chain_id: image.chain_id,
                     stop_signal: image.config.stop_signal.as_deref().and_then(Signal::parse),
                     volumes: image.config.volumes.clone(),
+                    healthcheck: image.config.healthcheck.clone(),
                     defaults: defaults(image.config),
                 })
             }
@@ -96,6 +98,17 @@ fn named(plan: &PodPlan) -> Vec<Named<'_>> {
         .iter()
         .map(|it| (it.service.as_str(), &it.image));
     run.chain(mounted).collect()
+}
+
+/// The images that a pod wants, each once, for people.
+pub(super) fn described(plan: &PodPlan) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for container in &plan.containers {
+        if !names.contains(&container.image.value.as_str()) {
+            names.push(&container.image.value);
+        }
+    }
+    format!("preparing the images: {}", names.join(", "))
 }
 
 /// What the images say that are in the plan's archives; none for those that are not. What is wrong

@@ -11,10 +11,13 @@ use tracing::{debug, warn};
 
 use super::configs;
 use super::container::{self, NewContainer, Root, Running};
+use super::course::Course;
 use super::documents;
+use super::extra_processes::ExtraProcesses;
+use super::healthcheck::ServiceProbe;
 use super::image_root;
 use super::images::{self, PodImage};
-use super::launch_error::{LaunchError, create_error, start_error};
+use super::launch_error::{LaunchError, create_error};
 use super::logs::ServiceLogs;
 use super::pod::PodRun;
 use super::report::ServiceState;
@@ -32,14 +35,23 @@ use crate::sys::fifo;
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
 const LABEL_MAX: usize = 512;
 
+/// What one service's container is made of.
+struct Documents {
+    root: Root,
+    spec: Spec,
+    extras: ExtraProcesses,
+}
+
 impl PodRun {
-    /// Brings the pod up. After an error, what has been made is in the journal.
+    /// Makes the pod, all but the start of its services. After an error, what has been made is in
+    /// the journal.
     pub(super) async fn launch(&mut self) -> Result<(), LaunchError> {
         let labels = self.labels();
         let lease = LeaseId::from_str(self.plan.sandbox.id.as_str())
             .expect("a container's id is an identifier");
         self.journal.intent(&Step::Lease)?;
         let host = std::sync::Arc::clone(&self.host);
+        self.progress(images::described(&self.plan)).await;
         let cgroups = host.cgroups.clone();
         // The kernel makes the first move of a process into a cgroup wait: this one, which waits
         // beside the calls to containerd, and not the runtime's.
@@ -76,8 +88,15 @@ impl PodRun {
         self.keep_logs();
         self.go_on()?;
 
+        let probe = |(container, image): (&ContainerPlan, &PodImage)| {
+            let file = container.life.healthcheck.as_ref();
+            ServiceProbe::of(file, image.healthcheck.as_ref())
+        };
+        let services = self.plan.containers.iter();
+        let probes: Vec<_> = services.zip(&images).map(probe).collect();
+
         // The documents are ready by the time that pause is, but for its pid.
-        let documents = self.documents(&leased, &images, &run);
+        let documents = self.documents(&leased, &images, &probes, &run);
         let pause = sandbox::start_pause(&host, &self.plan, &self.journal, &labels);
         let (documents, pause) = tokio::join!(documents, pause);
         let (pause, runtime) = pause?;
@@ -90,7 +109,10 @@ impl PodRun {
 
         self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
             .await?;
-        self.start_all().await
+        let timings = probes.iter().map(|probe| Some(probe.as_ref()?.timing));
+        let lives = self.plan.containers.iter().map(|container| &container.life);
+        self.course = Course::new(lives.zip(timings), self.main, self.running_means);
+        self.go_on()
     }
 
     /// What our objects in containerd are found by. A label of the user's or of an image's never
@@ -184,8 +206,9 @@ impl PodRun {
         &self,
         leased: &crate::containerd::Client,
         images: &[PodImage],
+        probes: &[Option<ServiceProbe>],
         run: &RunDir,
-    ) -> Result<Vec<(Root, Spec)>, LaunchError> {
+    ) -> Result<Vec<Documents>, LaunchError> {
         let one = async |service: usize| {
             let plan = &self.plan.containers[service];
             let image = &images[service];
@@ -220,11 +243,21 @@ impl PodRun {
             };
             let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)
                 .map_err(|error| LaunchError::Spec(Box::new(error)))?;
+            let process = spec
+                .process()
+                .as_ref()
+                .expect("each container has a process");
+            let probe = probes[service].as_ref();
+            let extras = ExtraProcesses::of(plan, image, process, &accounts, probe)?;
             let snapshot = SnapshotKey {
                 snapshotter: self.host.snapshotter.clone(),
                 key,
             };
-            Ok((Root { snapshot, mounts }, spec))
+            Ok(Documents {
+                root: Root { snapshot, mounts },
+                spec,
+                extras,
+            })
         };
         try_join_all((0..self.plan.containers.len()).map(one)).await
     }
@@ -233,14 +266,20 @@ impl PodRun {
     async fn create_all(
         &mut self,
         images: &[PodImage],
-        documents: Vec<(Root, Spec)>,
+        documents: Vec<Documents>,
         run: &RunDir,
         runtime: &Runtime,
         pause: u32,
         labels: &Labels,
     ) -> Result<(), LaunchError> {
         let mut wanted = Vec::with_capacity(documents.len());
-        for (service, (root, mut spec)) in documents.into_iter().enumerate() {
+        for (service, documents) in documents.into_iter().enumerate() {
+            let Documents {
+                root,
+                mut spec,
+                extras,
+            } = documents;
+            self.extras.push(extras);
             let plan = &self.plan.containers[service];
             oci::join(&mut spec, pause);
             let (stdout, stderr) = (
@@ -287,6 +326,7 @@ impl PodRun {
                 terminal: plan.process.tty,
             });
         }
+        self.tasks = wanted.iter().map(NewContainer::task).collect();
         let create = async |new: NewContainer| container::create(&self.host.client, new).await;
         let created = join_all(wanted.into_iter().map(create)).await;
         let mut failure = None;
@@ -306,6 +346,7 @@ impl PodRun {
                             .or(images[service].stop_signal)
                             .unwrap_or(Signal::TERM),
                         forced: false,
+                        oom_kills_before: 0,
                     });
                 }
                 Err(source) => {
@@ -314,28 +355,5 @@ impl PodRun {
             }
         }
         failure.map_or(Ok(()), Err)
-    }
-
-    /// Starts the levels one after the other, and the services of a level at once.
-    async fn start_all(&mut self) -> Result<(), LaunchError> {
-        for level in self.plan.order.levels.clone() {
-            self.go_on()?;
-            let client = self.host.client.clone();
-            let starting = self
-                .containers
-                .iter_mut()
-                .enumerate()
-                .filter(|(i, _)| level.contains(i));
-            let start = starting
-                .filter_map(|(i, container)| Some((i, container.as_mut()?)))
-                .map(|(i, container)| {
-                    let client = &client;
-                    async move { container.start(client).await.map_err(|source| (i, source)) }
-                });
-            if let Err((i, source)) = try_join_all(start).await {
-                return Err(start_error(&self.plan.containers[i].service.value, source));
-            }
-        }
-        Ok(())
     }
 }

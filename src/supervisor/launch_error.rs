@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::hooks::HookError;
 use super::report::StopReason;
 use super::storage::VolumeError;
 use crate::compose::source::Span;
@@ -141,6 +142,12 @@ pub enum LaunchError {
         why: &'static str,
         source: Box<RpcError>,
     },
+    #[error("service \"{service}\": its post_start hook \"{command}\" failed")]
+    PostStart {
+        service: String,
+        command: String,
+        source: Box<HookError>,
+    },
     #[error("service \"{service}\" can't be created")]
     Create { service: String, source: RpcError },
     #[error("service \"{service}\" can't be started")]
@@ -169,6 +176,7 @@ impl LaunchError {
             | Self::Spec(_)
             | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
+            Self::PostStart { .. } => "CE-HOOK",
             _ => "CE-LAUNCH",
         }
     }
@@ -191,6 +199,7 @@ impl LaunchError {
             | Self::ImageRoot { service, .. }
             | Self::Root { service, .. }
             | Self::Command { service, .. }
+            | Self::PostStart { service, .. }
             | Self::Create { service, .. }
             | Self::Start { service, .. } => Some(service),
             _ => None,
@@ -234,7 +243,8 @@ impl LaunchError {
             | Self::WorkingDir { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
-            | Self::Command { .. } => true,
+            | Self::Command { .. }
+            | Self::PostStart { .. } => true,
             _ => false,
         }
     }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::task::JoinError;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::container::Running;
+use super::course::{AfterExit, HealthStatus, Verdict};
 use super::exits::ExitNews;
 use super::pod::PodRun;
-use super::report::{EndCause, Exit, ExitStatus, OutOfMemory, ServiceState};
+use super::report::{EndCause, Exit, ExitStatus, HealthReport, OutOfMemory, PodReport};
 use crate::compose::model::ByteSize;
 use crate::containerd::{Process, TaskStatus};
 use crate::pod::plan::{Sharing, Signal};
@@ -18,52 +20,129 @@ const SETTLE: Duration = Duration::from_millis(20);
 const SETTLE_TRIES: u32 = 5;
 /// How long the kernel may take to end what was killed.
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(10);
+/// Far enough to mean never.
+pub(super) const NEVER: Duration = Duration::from_hours(365 * 24);
 
 impl PodRun {
-    /// Follows the pod until something ends it: a service, an order, or the host.
+    /// Follows the pod from the first start until something ends it: a service, an order, or the
+    /// host.
     pub(super) async fn supervise(&mut self) -> EndCause {
         loop {
-            if let Some(cause) = self.verdict() {
-                return cause;
+            self.announce().await;
+            if let Some(verdict) = self.course.verdict() {
+                return self.cause(verdict);
             }
+            for action in self.course.due(Instant::now()) {
+                if let Err(error) = self.act(action) {
+                    return EndCause::LaunchFailed(error);
+                }
+            }
+            let next = self.next();
             tokio::select! {
                 news = self.exits.next() => {
                     if let Some(cause) = self.hear(news).await {
                         return cause;
                     }
                 }
+                Some(done) = self.work.join_next() => {
+                    if let Err(cause) = self.done(unpanicked(done)) {
+                        return cause;
+                    }
+                }
+                () = sleep_until(next) => {}
                 order = self.orders.ordered() => return EndCause::Stopped(order.reason),
             }
         }
     }
 
-    /// Whether what has ended so far ends the pod.
-    fn verdict(&self) -> Option<EndCause> {
-        let exit = |i: usize| match self.containers[i].as_ref()?.state {
-            ServiceState::Exited(exit) => Some(exit),
-            _ => None,
-        };
-        if let Some(main) = self.main {
-            return exit(main).map(|exit| {
-                if exit.is_success() {
-                    EndCause::Finished
-                } else {
-                    EndCause::ServiceFailed(main)
-                }
-            });
+    /// When to look again, if nothing happens before.
+    fn next(&self) -> Instant {
+        let progress = (!self.course.has_run()).then(|| self.progress.next());
+        let due = self
+            .course
+            .next()
+            .into_iter()
+            .chain(progress.flatten())
+            .min();
+        due.unwrap_or_else(|| Instant::now() + NEVER)
+    }
+
+    /// What a verdict is when it is told.
+    fn cause(&self, verdict: Verdict) -> EndCause {
+        match verdict {
+            Verdict::Finished => EndCause::Finished,
+            Verdict::Failed(service) => EndCause::ServiceFailed(service),
+            Verdict::DependencyUnmet { service, on, why } => EndCause::DependencyUnmet {
+                service,
+                on,
+                why,
+                probes: self.course.probe_outputs(on),
+            },
+            Verdict::Unhealthy(service) => EndCause::Unhealthy {
+                service,
+                probes: self.course.probe_outputs(service),
+            },
         }
-        if let Some(failed) = self.first_failure {
-            return Some(EndCause::ServiceFailed(failed));
+    }
+
+    /// Tells what has come to be since the last time: that the pod runs, how its health is, or how
+    /// far its start is.
+    async fn announce(&mut self) {
+        if self.course.take_running() {
+            info!(pod = %self.plan.id, "the pod runs");
+            self.healthy = self.course.is_healthy();
+            let healthy = self.healthy;
+            self.reporter.tell(PodReport::Running { healthy }).await;
+        } else if self.course.has_run() {
+            let healthy = self.course.is_healthy();
+            if healthy.is_some() && healthy != self.healthy {
+                self.healthy = healthy;
+                let report = PodReport::Health(self.health_report());
+                self.reporter.tell(report).await;
+            }
+        } else {
+            let awaited = self.course.awaited();
+            let waiting: Vec<String> = awaited
+                .map(|(i, what)| format!("\"{}\" {}", self.service(i), what.as_str()))
+                .collect();
+            if !waiting.is_empty() {
+                self.progress(format!("waiting for {}", waiting.join(", ")))
+                    .await;
+            }
         }
-        (0..self.containers.len())
-            .all(|i| exit(i).is_some())
-            .then_some(EndCause::Finished)
+    }
+
+    /// Tells how far the start is, unless that has been told often enough.
+    pub(super) async fn progress(&mut self, text: String) {
+        if self.progress.take(&text, Instant::now()) {
+            self.reporter.tell(PodReport::Progress(text)).await;
+        }
+    }
+
+    fn health_report(&self) -> HealthReport {
+        let unhealthy = (0..self.plan.containers.len())
+            .find(|&i| self.course.health(i) == Some(HealthStatus::Unhealthy));
+        match unhealthy {
+            Some(i) => HealthReport {
+                healthy: false,
+                service: Some(self.service(i).to_owned()),
+                output: self.course.probe_outputs(i).pop().unwrap_or_default(),
+            },
+            None => HealthReport {
+                healthy: true,
+                service: None,
+                output: String::new(),
+            },
+        }
     }
 
     /// Takes in one piece of news; a cause when it ends the pod whatever its services do.
     pub(super) async fn hear(&mut self, news: ExitNews) -> Option<EndCause> {
         match news {
-            ExitNews::Exited(exit) => self.exited(&exit.container, exit.exit.status).await,
+            ExitNews::Exited(exit) => {
+                self.exited(&exit.container, Some(exit.pid), exit.exit.status)
+                    .await;
+            }
             ExitNews::LookAgain => self.look_again().await,
             ExitNews::Lost => return Some(EndCause::RuntimeLost),
         }
@@ -75,7 +154,8 @@ impl PodRun {
         self.pause.as_ref().is_some_and(|pause| !pause.is_alive())
     }
 
-    async fn exited(&mut self, id: &str, status: u32) {
+    /// The pid is of the process that was told to have ended; none when the container was looked at.
+    async fn exited(&mut self, id: &str, pid: Option<u32>, status: u32) {
         let status = ExitStatus::of_containerd(status);
         if let Some(pause) = self.pause.as_mut().filter(|pause| pause.id == id) {
             pause.ended(Exit { status, oom: None });
@@ -91,37 +171,41 @@ impl PodRun {
         let oom = self.out_of_memory(i);
         let Some(container) = self.containers[i]
             .as_mut()
-            .filter(|container| container.is_alive())
+            .filter(|it| it.is_alive() && pid.is_none_or(|pid| pid == it.pid))
         else {
             return; // Told twice.
         };
         let exit = Exit { status, oom };
         container.ended(exit);
         let forced = container.forced;
-        let service = &self.plan.containers[i].service.value;
+        let service = self.service(i);
         self.logs.ended(service);
         info!(service, %status, oom = oom.is_some(), "the service has ended");
-        if !exit.is_success() && self.first_failure.is_none() {
-            self.first_failure = Some(i);
-        }
         // A service killed from nowhere may only have gone down with its pod.
         if status == ExitStatus::Signal(Signal::KILL) && oom.is_none() && !forced {
             self.settle_pause().await;
+        }
+        if self.stopping || self.sandbox_died() {
+            return;
+        }
+        let after = self.course.exited(i, exit.is_success(), Instant::now());
+        if let AfterExit::Again { restart, delay } = after {
+            info!(
+                service = self.service(i),
+                restart,
+                ?delay,
+                "the service is to be started again"
+            );
         }
     }
 
     /// The kernel's counter is the truth; 137 is not, and events may not come.
     fn out_of_memory(&self, i: usize) -> Option<OutOfMemory> {
+        let before = self.containers[i].as_ref()?.oom_kills_before;
         let plan = &self.plan.containers[i];
-        let cgroup = plan.cgroup.as_str();
-        let kills = self.host.cgroups.oom_kills(cgroup).ok().flatten()?;
-        let peak = self
-            .host
-            .cgroups
-            .memory(cgroup)
-            .ok()
-            .and_then(|memory| memory.peak);
-        (kills > 0).then(|| OutOfMemory {
+        let memory = self.host.cgroups.memory(plan.cgroup.as_str());
+        let peak = memory.ok().and_then(|memory| memory.peak);
+        (self.oom_kills(i) > before).then(|| OutOfMemory {
             limit: plan.limits.memory,
             peak: peak.map(ByteSize),
         })
@@ -160,11 +244,14 @@ impl PodRun {
             match self.host.client.tasks().get(Process::init(&id)).await {
                 Ok(Some(task)) if task.status == TaskStatus::Stopped => {
                     let status = task.exit.map_or(u32::from(u8::MAX), |exit| exit.status);
-                    self.exited(&id, status).await;
+                    self.exited(&id, None, status).await;
                 }
                 Ok(Some(_)) => {}
                 // Its shim is gone, and containerd has forgotten it.
-                Ok(None) => self.exited(&id, 128 + Signal::KILL.0.unsigned_abs()).await,
+                Ok(None) => {
+                    let killed = 128 + Signal::KILL.0.unsigned_abs();
+                    self.exited(&id, None, killed).await;
+                }
                 Err(error) => warn!(container = id, %error, "the container can't be looked at"),
             }
         }
@@ -213,4 +300,9 @@ impl PodRun {
             }
         }
     }
+}
+
+/// What runs beside the life has no reason of its own to panic: where it did, so does the life.
+pub(super) fn unpanicked<T>(ended: Result<T, JoinError>) -> T {
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

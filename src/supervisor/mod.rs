@@ -6,9 +6,15 @@
 
 mod configs;
 mod container;
+pub mod course;
 mod documents;
+mod events;
+mod exec;
 mod exits;
+mod extra_processes;
 pub mod facts;
+mod healthcheck;
+mod hooks;
 pub mod host;
 mod image_root;
 mod images;
@@ -23,7 +29,10 @@ mod orders;
 mod pause_root;
 pub mod pod;
 pub mod preview;
+mod probes;
+mod progress;
 pub mod report;
+mod restart;
 pub mod runtime;
 mod sandbox;
 mod storage;

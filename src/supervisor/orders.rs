@@ -16,7 +16,7 @@ pub(super) struct StopOrder {
 }
 
 /// The side that orders.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stopper {
     order: watch::Sender<Option<StopOrder>>,
 }

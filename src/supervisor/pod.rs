@@ -4,21 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::container::Running;
+use super::course::{Course, RunningMeans};
+use super::events::Done;
 use super::exits::Exits;
+use super::extra_processes::ExtraProcesses;
 use super::host::Host;
 use super::launch_error::LaunchError;
 use super::life::KILL_WAIT;
 use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
+use super::progress::Progress;
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
 use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
+use crate::containerd::NewTask;
 use crate::journal::{Journal, Owner};
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
@@ -32,6 +39,17 @@ pub struct PodRequest {
     pub owner: Owner,
     pub user_files: UserFiles,
     pub prefix: Prefix,
+    pub running_means: RunningMeans,
+    /// How long the pod may take from its start to its end.
+    pub time_limit: Option<TimeLimit>,
+}
+
+/// A pod is stopped when its time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimit {
+    pub after: Duration,
+    /// How long the stop may take; none leaves each service its own grace.
+    pub grace: Option<Duration>,
 }
 
 /// A pod on its way from launch to end. Dropping it stops nothing: see [`Pod::stop`].
@@ -49,7 +67,9 @@ impl Pod {
         reports: mpsc::Sender<(PodId, PodReport)>,
     ) -> Self {
         let (stopper, orders) = orders::channel();
-        let life = tokio::spawn(guard(host, request, orders, reports));
+        let limit = request.time_limit;
+        let life = guard(host, request, orders, reports);
+        let life = tokio::spawn(within_limit(life, stopper.clone(), limit));
         Self { stopper, life }
     }
 
@@ -69,6 +89,25 @@ impl Pod {
             }
         }
     }
+}
+
+/// A pod's life, with an order to stop when its time is up.
+async fn within_limit(
+    life: impl Future<Output = bool>,
+    stopper: Stopper,
+    limit: Option<TimeLimit>,
+) -> bool {
+    tokio::pin!(life);
+    if let Some(TimeLimit { after, grace }) = limit {
+        tokio::select! {
+            clean = &mut life => return clean,
+            () = sleep(after) => {
+                info!("the task's time is up");
+                stopper.stop(StopReason::CompletionTime, grace);
+            }
+        }
+    }
+    life.await
 }
 
 /// A pod's life, and a word on it even where it ends in a panic: its processes must not go on
@@ -107,40 +146,36 @@ async fn live(
     orders: StopOrders,
     reports: mpsc::Sender<(PodId, PodReport)>,
 ) -> bool {
-    let id = request.plan.id.clone();
-    let report = async |report| {
-        // Nobody may be listening any more, as after a second signal.
-        let _ = reports.send((id.clone(), report)).await;
+    let reporter = Reporter {
+        id: request.plan.id.clone(),
+        reports,
     };
-    let mut run = match PodRun::begin(host, request, orders) {
+    let mut run = match PodRun::begin(host, request, orders, reporter.clone()) {
         Ok(run) => run,
         Err(failure) => {
             let (plan, error) = *failure;
-            let services = not_started(&plan);
-            report(PodReport::Ended(Box::new(PodEnd {
+            let end = PodEnd {
                 cause: EndCause::LaunchFailed(error),
-                services,
-            })))
-            .await;
+                services: not_started(&plan),
+            };
+            reporter.tell(PodReport::Ended(Box::new(end))).await;
             return true;
         }
     };
     let cause = match run.launch().await {
-        Ok(()) => {
-            info!(pod = %run.plan.id, "all services have been started");
-            report(PodReport::Running).await;
-            run.supervise().await
-        }
+        Ok(()) => run.supervise().await,
         Err(LaunchError::Stopped(reason)) => EndCause::Stopped(reason),
         Err(error) => EndCause::LaunchFailed(error),
     };
+    run.stop_starting();
     if !matches!(cause, EndCause::SandboxDied | EndCause::RuntimeLost) {
         run.wind_down().await;
     }
     run.kill_all().await;
     run.logs.drain().await;
     let services = run.service_ends();
-    report(PodReport::Ended(Box::new(PodEnd { cause, services }))).await;
+    let end = PodEnd { cause, services };
+    reporter.tell(PodReport::Ended(Box::new(end))).await;
     run.tear_down().await
 }
 
@@ -150,6 +185,8 @@ fn not_started(plan: &PodPlan) -> Vec<ServiceEnd> {
         image: container.image.value.clone(),
         state: ServiceState::NotStarted,
         forced: false,
+        restarts: 0,
+        health: None,
         tail: Vec::new(),
     };
     plan.containers.iter().map(end).collect()
@@ -170,8 +207,38 @@ pub(super) struct PodRun {
     /// One for each of the plan's; none before it has been made.
     pub(super) containers: Vec<Option<Running>>,
     pub(super) main: Option<usize>,
-    /// The service that failed first, whatever followed.
-    pub(super) first_failure: Option<usize>,
+    pub(super) running_means: RunningMeans,
+    /// What each container's task is made of, and is made of again.
+    pub(super) tasks: Vec<NewTask>,
+    /// What else runs in each container.
+    pub(super) extras: Vec<ExtraProcesses>,
+    pub(super) course: Course,
+    /// What has been begun and is not done yet.
+    pub(super) work: JoinSet<Done>,
+    /// Nobody wants to know of probes any more, nor hooks of a start to go on.
+    pub(super) quiet: CancellationToken,
+    /// Nothing is started any more.
+    pub(super) stopping: bool,
+    /// How many further processes there have been.
+    pub(super) execs: u64,
+    pub(super) progress: Progress,
+    /// What was told of the pod's health.
+    pub(super) healthy: Option<bool>,
+    pub(super) reporter: Reporter,
+}
+
+/// Where a pod's reports go.
+#[derive(Clone, Debug)]
+pub(super) struct Reporter {
+    id: PodId,
+    reports: mpsc::Sender<(PodId, PodReport)>,
+}
+
+impl Reporter {
+    pub(super) async fn tell(&self, report: PodReport) {
+        // Nobody may be listening any more, as after a second signal.
+        let _ = self.reports.send((self.id.clone(), report)).await;
+    }
 }
 
 impl PodRun {
@@ -181,6 +248,7 @@ impl PodRun {
         host: Arc<Host>,
         request: PodRequest,
         orders: StopOrders,
+        reporter: Reporter,
     ) -> Result<Self, Box<(PodPlan, LaunchError)>> {
         let PodRequest {
             plan,
@@ -188,6 +256,8 @@ impl PodRun {
             owner,
             user_files,
             prefix,
+            running_means,
+            time_limit: _,
         } = request;
         let names: Vec<&str> = plan
             .containers
@@ -209,7 +279,17 @@ impl PodRun {
                 orders,
                 pause: None,
                 main,
-                first_failure: None,
+                running_means,
+                tasks: Vec::new(),
+                extras: Vec::new(),
+                course: Course::default(),
+                work: JoinSet::new(),
+                quiet: CancellationToken::new(),
+                stopping: false,
+                execs: 0,
+                progress: Progress::new(Instant::now()),
+                healthy: None,
+                reporter,
             }),
             Err(error) => Err(Box::new((plan, LaunchError::Journal(error)))),
         }
@@ -217,8 +297,10 @@ impl PodRun {
 
     fn service_ends(&self) -> Vec<ServiceEnd> {
         let mut ends = not_started(&self.plan);
-        for (end, container) in ends.iter_mut().zip(&self.containers) {
-            if let Some(container) = container {
+        for (i, (end, container)) in ends.iter_mut().zip(&self.containers).enumerate() {
+            if let Some(container) = container.as_ref().filter(|_| !self.course.is_waiting(i)) {
+                end.restarts = self.course.restarts(i);
+                end.health = self.course.health(i);
                 end.state = container.state;
                 end.forced = container.forced;
                 end.tail = self.logs.tail(&end.service);

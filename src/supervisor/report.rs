@@ -5,14 +5,31 @@ use std::fmt;
 use crate::compose::model::ByteSize;
 use crate::pod::plan::Signal;
 
+pub use super::course::{HealthStatus, Unmet};
 use super::launch_error::LaunchError;
 
 /// One word from a pod. `Ended` is the last, and comes when no process of the pod lives any more.
 #[derive(Debug)]
 pub enum PodReport {
-    /// Every service has been started.
-    Running,
+    /// How far the start is: told now and then, for people.
+    Progress(String),
+    /// The pod runs. Its health by its services' own checks, if they have any.
+    Running {
+        healthy: Option<bool>,
+    },
+    /// The health of a pod that runs has changed.
+    Health(HealthReport),
     Ended(Box<PodEnd>),
+}
+
+/// What a pod's health is by its services' own checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthReport {
+    pub healthy: bool,
+    /// One that is unhealthy.
+    pub service: Option<String>,
+    /// What its last probe wrote.
+    pub output: String,
 }
 
 /// A pod that is over.
@@ -30,6 +47,20 @@ pub enum EndCause {
     Finished,
     /// This service, an index into the plan, failed for good.
     ServiceFailed(usize),
+    /// A service can't start, because what it depends on can't become what it should any more.
+    DependencyUnmet {
+        service: usize,
+        on: usize,
+        why: Unmet,
+        /// What the last probes of the latter wrote, the latest last.
+        probes: Vec<String>,
+    },
+    /// A service became unhealthy before the pod was running.
+    Unhealthy {
+        service: usize,
+        /// What its last probes wrote, the latest last.
+        probes: Vec<String>,
+    },
     /// It never came to run.
     LaunchFailed(LaunchError),
     Stopped(StopReason),
@@ -54,6 +85,8 @@ pub enum StopReason {
     AgentLost,
     /// SIGTERM or SIGINT.
     Signal,
+    /// The task's time is up.
+    CompletionTime,
 }
 
 /// One service when its pod is over.
@@ -64,6 +97,10 @@ pub struct ServiceEnd {
     pub state: ServiceState,
     /// It outlived its grace period and was killed.
     pub forced: bool,
+    /// How often it was started again, or was about to be.
+    pub restarts: u64,
+    /// None where nothing tells of it.
+    pub health: Option<HealthStatus>,
     /// The last lines it wrote.
     pub tail: Vec<String>,
 }

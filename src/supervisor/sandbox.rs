@@ -146,10 +146,12 @@ pub(super) async fn start_pause(
     host.cgroups
         .verify(pause.pid, plan.sandbox.cgroup.pause().as_str())?;
     let mut pause = pause;
-    pause
-        .start(&host.client)
+    let tasks = host.client.tasks();
+    tasks
+        .start(Process::init(&pause.id))
         .await
         .map_err(LaunchError::Sandbox)?;
+    pause.started();
     Ok((pause, self::runtime(plan, runtime)))
 }
 
@@ -193,6 +195,7 @@ async fn create_pause(
         state: ServiceState::NotStarted,
         stop_signal: Signal::KILL,
         forced: false,
+        oom_kills_before: 0,
     })
 }
 

@@ -11,8 +11,9 @@ use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use super::images;
+use super::events::Done;
 use super::pod::PodRun;
+use super::{images, restart};
 use crate::containerd::{LeaseId, Process};
 use crate::sys::{cgroup, mount, netns, tree};
 
@@ -53,8 +54,20 @@ impl PodRun {
     }
 
     /// True when nothing is left.
-    pub(super) async fn tear_down(self) -> bool {
+    pub(super) async fn tear_down(mut self) -> bool {
         let mut failures = Failures::default();
+        // Calls that are under way could still make something; each has a deadline.
+        while let Some(done) = self.work.join_next().await {
+            if let Ok(Done::MadeAgain {
+                service,
+                result: Ok(_),
+            }) = done
+            {
+                let id = self.plan.containers[service].id.as_str();
+                let discarded = restart::discard(&self.host.client, id).await;
+                failures.note("a container that was about to be started again", discarded);
+            }
+        }
         self.delete_objects(&mut failures).await;
         let Self {
             host,

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod mount;
 pub mod mountns;
 pub mod netns;
+pub mod offspring;
 pub mod pin;
 pub mod pipe;
 pub mod process;

@@ -196,13 +196,13 @@ impl Tasks {
             return Vec::new();
         };
         match report {
-            PodReport::Running => self.roster.running(ordinal),
             PodReport::Ended(end) => {
                 if let Some((_, pod)) = self.pods.remove(&ordinal) {
                     self.leaving.spawn(pod.gone());
                 }
                 self.roster.ended(ordinal, &end)
             }
+            report => self.roster.goes_on(ordinal, report),
         }
     }
 

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::super::outcome;
 use super::super::refusal::Refusal;
 use crate::mesos::{StatusUpdate, TaskId, TaskState};
-use crate::supervisor::report::{EndCause, PodEnd, StopReason};
+use crate::supervisor::report::{EndCause, PodEnd, PodReport, StopReason};
 
 /// A task's number among all that the executor ever had, from 0: its pod's ordinal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,12 +156,13 @@ impl Roster {
         refused.into_iter().collect()
     }
 
-    /// A pod runs as its task wants it to.
-    pub(super) fn running(&mut self, ordinal: Ordinal) -> Vec<Action> {
+    /// A pod goes on, and has something to tell of itself. Of one that is being stopped nobody
+    /// wants to know any more.
+    pub(super) fn goes_on(&mut self, ordinal: Ordinal, report: PodReport) -> Vec<Action> {
         match self.tasks.get(&ordinal) {
             Some(entry) if entry.phase == Phase::Launched => {
-                let update = StatusUpdate::new(entry.id.clone(), TaskState::Running);
-                vec![tell(update)]
+                let update = outcome::on_the_way(&entry.id, report);
+                update.map(tell).into_iter().collect()
             }
             _ => Vec::new(),
         }
@@ -301,6 +302,8 @@ fn stopped(reason: StopReason) -> PodEnd {
 mod tests {
     use super::*;
 
+    const RUNNING: PodReport = PodReport::Running { healthy: None };
+
     /// What follows, a line each: `a Starting`, `launch 0`.
     fn lines(actions: &[Action]) -> String {
         let line = |action: &Action| match action {
@@ -350,7 +353,7 @@ mod tests {
         let (_, told) = roster.admit(vec![("a".into(), None)]);
         assert_eq!(lines(&told), "a Starting");
         assert_eq!(lines(&roster.ready(Ordinal(0))), "launch 0");
-        assert_eq!(lines(&roster.running(Ordinal(0))), "a Running");
+        assert_eq!(lines(&roster.goes_on(Ordinal(0), RUNNING)), "a Running");
         let told = roster.ended(Ordinal(0), &end(EndCause::Finished));
         assert_eq!(lines(&told), "a Finished");
         assert!(roster.is_empty() && roster.was_used());
@@ -364,7 +367,7 @@ mod tests {
         assert_eq!(lines(&told), "a Failed");
         let told = roster.kill(&"b".into(), None);
         assert_eq!(lines(&told), "stop 1: Kill");
-        assert_eq!(lines(&roster.running(c)), "c Running");
+        assert_eq!(lines(&roster.goes_on(c, RUNNING)), "c Running");
         let told = roster.ended(b, &end(EndCause::Stopped(StopReason::Kill)));
         assert_eq!(lines(&told), "b Killed");
         assert!(!roster.is_empty());
@@ -464,7 +467,7 @@ mod tests {
         assert_eq!(lines(&told), "a Killing, stop 0: Kill");
         assert_eq!(lines(&roster.kill(&"a".into(), None)), "stop 0: Kill");
         assert_eq!(
-            lines(&roster.running(Ordinal(0))),
+            lines(&roster.goes_on(Ordinal(0), RUNNING)),
             "",
             "it is too late for that"
         );

@@ -123,22 +123,28 @@ pub(super) const SECTION: Section = Section {
         ),
         Row::supported(
             "restart",
-            "a service that ends fails or finishes the pod: `no` so far",
-            "lifecycle::the_main_service_decides",
+            "a container that ends is started again on its root, with Docker's backoff; once it is not, it fails or finishes the pod",
+            "restarts::a_container_keeps_its_root_and_its_log",
         ),
         Row::supported(
             "depends_on",
-            "the order of the start, and in reverse of the stop",
-            "services::start_order",
+            "each service starts as soon as its own conditions are met; the stop is in reverse. `restart` concerns commands on single services, of which a pod has none",
+            "order::a_healthy_dependency_is_waited_for",
         ),
-        Row::not_yet("healthcheck", "a probe run in the container"),
-        Row::not_yet(
+        Row::supported(
+            "healthcheck",
+            "a probe run in the container, with Docker's timing; the image's where the file has none",
+            "health::running_is_healthy",
+        ),
+        Row::supported(
             "post_start",
-            "programs run in the container after its start",
+            "programs run in the container after its first start, before others count it as started; not privileged",
+            "hooks::post_start_runs_before_others_depend_on_it",
         ),
-        Row::not_yet(
+        Row::supported(
             "pre_stop",
-            "programs run in the container before it is stopped",
+            "programs run in the container before it is asked to stop, within its grace; not privileged",
+            "hooks::pre_stop_runs_before_the_signal",
         ),
         Row::refused(
             "provider",

@@ -144,7 +144,11 @@ pub(super) const DEPLOY: Section = Section {
             "mode: global",
             "one container runs in the pod; ask the framework for a task on each agent",
         ),
-        Row::not_yet("restart_policy", "over `restart`"),
+        Row::supported(
+            "restart_policy",
+            "over `restart`; without a `delay` with Docker's backoff",
+            "restarts::a_policy_of_deploy_wins",
+        ),
         Row::warned("labels", CLUSTER),
         Row::warned("endpoint_mode", CLUSTER),
         Row::warned("placement", CLUSTER),
@@ -158,19 +162,41 @@ pub(super) const HEALTHCHECK: Section = Section {
     title: "healthcheck",
     path: "services.*.healthcheck",
     rows: &[
-        Row::not_yet("test", "the program"),
-        Row::not_yet(
+        Row::supported(
+            "test",
+            "the program, run as the container's own user",
+            "health::a_probe_runs_in_the_container_as_the_container_does",
+        ),
+        Row::supported(
             "interval",
             "between the end of one probe and the next; 30 s",
+            "health::running_is_healthy",
         ),
-        Row::not_yet("timeout", "after which a probe is killed; 30 s"),
-        Row::not_yet(
+        Row::supported(
+            "timeout",
+            "after which a probe is killed with its children; 30 s",
+            "health::a_probe_that_hangs_is_killed_with_its_children",
+        ),
+        Row::supported(
             "retries",
             "failures in a row that make the service unhealthy; 3",
+            "health::ill_health_before_running_fails_the_task",
         ),
-        Row::not_yet("start_period", "in which failures don't count; 0 s"),
-        Row::not_yet("start_interval", "the interval in it; 5 s"),
-        Row::not_yet("disable", "no probe, not even the image's"),
+        Row::supported(
+            "start_period",
+            "in which failures don't count; 0 s",
+            "health::a_young_service_may_fail_its_probes",
+        ),
+        Row::supported(
+            "start_interval",
+            "the interval in it; 5 s",
+            "health::a_young_service_may_fail_its_probes",
+        ),
+        Row::supported(
+            "disable",
+            "no probe, not even the image's",
+            "health::a_check_can_be_turned_off",
+        ),
     ],
 };
 

@@ -188,7 +188,7 @@ impl Hierarchies {
     }
 
     /// Whether a process is within `path` in any hierarchy. False when it is gone.
-    pub(super) fn holds(&self, pid: u32, path: &str) -> bool {
+    pub(in crate::sys) fn holds(&self, pid: u32, path: &str) -> bool {
         membership(&self.proc.join(format!("{pid}/cgroup")))
             .is_ok_and(|memberships| memberships.iter().any(|own| is_within(&own.pathname, path)))
     }

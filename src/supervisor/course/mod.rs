@@ -1,0 +1,726 @@
+//! Where each service of a pod is, and what comes next: start order, restarts, health, the end.
+//!
+//! Pure: time and news come in, what is to be done goes out. [`Course::due`] is asked after each
+//! piece of news and at [`Course::next`], and never does anything itself.
+
+mod health;
+mod restarts;
+#[cfg(test)]
+mod simulation;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::compose::model::Condition;
+use crate::pod::life::{DependencyPlan, LifePlan};
+use health::Health;
+pub use health::HealthStatus;
+pub(super) use health::{ProbeResult, Timing};
+use restarts::Restarts;
+
+/// When a pod counts as running. The task's label `compose.running`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunningMeans {
+    /// Every service has been started, and whoever has a health check is healthy.
+    #[default]
+    Healthy,
+    /// Every service has been started.
+    Started,
+}
+
+/// A pod's services on their way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Course {
+    services: Vec<Service>,
+    /// The service whose end is the pod's.
+    main: Option<usize>,
+    running_means: RunningMeans,
+    /// The service that failed for good before all others.
+    first_failure: Option<usize>,
+    /// It was running once; from then on ill health ends nothing.
+    ran: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Service {
+    depends_on: Vec<DependencyPlan>,
+    restarts: Restarts,
+    health: Option<Health>,
+    state: State,
+    /// It was started once, and its hooks have run.
+    settled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// For what it depends on.
+    Waiting,
+    /// Its start, or start anew, is under way.
+    Starting,
+    Running {
+        since: Instant,
+    },
+    /// It has ended, and is started again then.
+    BackOff {
+        until: Instant,
+    },
+    /// For good.
+    Ended {
+        success: bool,
+    },
+}
+
+/// What is to be done now. Each is done once, and its result told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Start(usize),
+    StartAgain(usize),
+    Probe(Probing),
+}
+
+/// A probe of one run of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probing {
+    pub(super) service: usize,
+    /// How many restarts there had been: a result counts for its own run alone.
+    run: u64,
+}
+
+/// What ends a pod by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The main service, or all of them, succeeded.
+    Finished,
+    Failed(usize),
+    /// The service can't start any more.
+    DependencyUnmet {
+        service: usize,
+        on: usize,
+        why: Unmet,
+    },
+    /// It became unhealthy before the pod was running.
+    Unhealthy(usize),
+}
+
+/// Why a dependency can't be met any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// It should become healthy, but neither file nor image tell how that is known.
+    NoHealthcheck,
+    Unhealthy,
+    EndedUnhealthy,
+    /// It should have succeeded.
+    Failed,
+}
+
+/// What a service's end leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterExit {
+    Over,
+    Again { restart: u64, delay: Duration },
+}
+
+impl Course {
+    /// A service's life, and how its health is told if it is. In the order of the plan.
+    pub(super) fn new<'a>(
+        services: impl IntoIterator<Item = (&'a LifePlan, Option<Timing>)>,
+        main: Option<usize>,
+        running_means: RunningMeans,
+    ) -> Self {
+        let service = |(life, timing): (&LifePlan, Option<Timing>)| Service {
+            depends_on: life.depends_on.clone(),
+            restarts: Restarts::new(life.restart),
+            health: timing.map(Health::new),
+            state: State::Waiting,
+            settled: false,
+        };
+        Self {
+            services: services.into_iter().map(service).collect(),
+            main,
+            running_means,
+            first_failure: None,
+            ran: false,
+        }
+    }
+
+    /// What is to be done now, which then counts as begun.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for i in 0..self.services.len() {
+            match self.services[i].state {
+                State::Waiting if self.may_start(i) => {
+                    self.services[i].state = State::Starting;
+                    actions.push(Action::Start(i));
+                }
+                State::BackOff { until } if until <= now => {
+                    self.services[i].state = State::Starting;
+                    actions.push(Action::StartAgain(i));
+                }
+                _ => {}
+            }
+            let service = &mut self.services[i];
+            let run = service.restarts.total();
+            if service
+                .health
+                .as_mut()
+                .is_some_and(|health| health.take_due(now))
+            {
+                actions.push(Action::Probe(Probing { service: i, run }));
+            }
+        }
+        actions
+    }
+
+    /// When something is due next, if no news comes before.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let of = |service: &Service| {
+            let restart = match service.state {
+                State::BackOff { until } => Some(until),
+                _ => None,
+            };
+            let probe = service.health.as_ref().and_then(Health::next);
+            restart.into_iter().chain(probe).min()
+        };
+        self.services.iter().filter_map(of).min()
+    }
+
+    /// The service's process runs, unless its end has been told already.
+    pub(super) fn started(&mut self, i: usize, now: Instant) {
+        let service = &mut self.services[i];
+        if service.state == State::Starting {
+            service.state = State::Running { since: now };
+            if let Some(health) = &mut service.health {
+                health.begin(now);
+            }
+        }
+    }
+
+    /// The service's first start is complete, its hooks too.
+    pub(super) fn settled(&mut self, i: usize) {
+        self.services[i].settled = true;
+    }
+
+    /// Its start was never begun.
+    pub(super) fn is_waiting(&self, i: usize) -> bool {
+        self.services
+            .get(i)
+            .is_none_or(|service| service.state == State::Waiting)
+    }
+
+    pub(super) fn is_settled(&self, i: usize) -> bool {
+        self.services[i].settled
+    }
+
+    /// The service can't be started again just now, for a reason that is not its own.
+    pub(super) fn postpone(&mut self, i: usize, until: Instant) {
+        self.services[i].state = State::BackOff { until };
+    }
+
+    /// The service's process has ended.
+    pub(super) fn exited(&mut self, i: usize, success: bool, now: Instant) -> AfterExit {
+        let service = &mut self.services[i];
+        let run = match service.state {
+            State::Running { since } => now.saturating_duration_since(since),
+            _ => Duration::ZERO,
+        };
+        if let Some(health) = &mut service.health {
+            health.end();
+        }
+        if let Some(delay) = service.restarts.after(success, run) {
+            service.state = State::BackOff { until: now + delay };
+            let restart = service.restarts.total();
+            return AfterExit::Again { restart, delay };
+        }
+        service.state = State::Ended { success };
+        if !success {
+            self.first_failure.get_or_insert(i);
+        }
+        AfterExit::Over
+    }
+
+    /// Takes in a probe's result, none where it could not be made; tells a new status.
+    pub(super) fn probed(
+        &mut self,
+        probing: Probing,
+        result: Option<ProbeResult>,
+        now: Instant,
+    ) -> Option<HealthStatus> {
+        let service = &mut self.services[probing.service];
+        if service.restarts.total() != probing.run {
+            return None;
+        }
+        service.health.as_mut()?.probed(result, now)
+    }
+
+    /// What has ended the pod, if anything has.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        if let Some(verdict) = self.unmet_dependency() {
+            return Some(verdict);
+        }
+        let deciding = match self.main {
+            Some(main) => match self.services[main].state {
+                State::Ended { success: true } => return Some(Verdict::Finished),
+                State::Ended { success: false } => Some(main),
+                _ => None,
+            },
+            None => self.first_failure,
+        };
+        if let Some(failed) = deciding {
+            return Some(Verdict::Failed(failed));
+        }
+        if !self.ran && self.running_means == RunningMeans::Healthy {
+            let ill = |service: &Service| service.status() == Some(HealthStatus::Unhealthy);
+            if let Some(i) = self.services.iter().position(ill) {
+                return Some(Verdict::Unhealthy(i));
+            }
+        }
+        let ended = |service: &Service| matches!(service.state, State::Ended { .. });
+        let finished = self.main.is_none() && self.services.iter().all(ended);
+        finished.then_some(Verdict::Finished)
+    }
+
+    fn unmet_dependency(&self) -> Option<Verdict> {
+        let waiting = |i: &usize| self.services[*i].state == State::Waiting;
+        (0..self.services.len()).filter(waiting).find_map(|i| {
+            let (on, why) = self.unmet(i, true).next()?;
+            let service = i;
+            Some(Verdict::DependencyUnmet { service, on, why })
+        })
+    }
+
+    /// What a service waits for, or has not waited for, that can't be any more.
+    pub(super) fn unmet(
+        &self,
+        i: usize,
+        required: bool,
+    ) -> impl Iterator<Item = (usize, Unmet)> + '_ {
+        let depends_on = self.services[i].depends_on.iter();
+        depends_on
+            .filter(move |dependency| dependency.required == required)
+            .filter_map(|dependency| Some((dependency.on, self.why_unmet(dependency)?)))
+    }
+
+    fn why_unmet(&self, dependency: &DependencyPlan) -> Option<Unmet> {
+        let on = &self.services[dependency.on];
+        match (dependency.condition, on.state) {
+            (Condition::Healthy, _) if on.health.is_none() => Some(Unmet::NoHealthcheck),
+            (Condition::Healthy, State::Ended { .. }) => Some(Unmet::EndedUnhealthy),
+            (Condition::Healthy, _) => {
+                (on.status() == Some(HealthStatus::Unhealthy)).then_some(Unmet::Unhealthy)
+            }
+            (Condition::CompletedSuccessfully, State::Ended { success: false }) => {
+                Some(Unmet::Failed)
+            }
+            _ => None,
+        }
+    }
+
+    fn is_met(&self, dependency: &DependencyPlan) -> bool {
+        let on = &self.services[dependency.on];
+        match dependency.condition {
+            Condition::Started => on.settled,
+            Condition::Healthy => on.settled && on.status() == Some(HealthStatus::Healthy),
+            Condition::CompletedSuccessfully => on.state == State::Ended { success: true },
+        }
+    }
+
+    fn may_start(&self, i: usize) -> bool {
+        self.services[i].depends_on.iter().all(|dependency| {
+            self.is_met(dependency)
+                || (!dependency.required && self.why_unmet(dependency).is_some())
+        })
+    }
+
+    /// True once: when the pod has come to run, as the task understands it.
+    pub(super) fn take_running(&mut self) -> bool {
+        let first = !self.ran && self.services.iter().all(|service| self.is_up(service));
+        self.ran |= first;
+        first
+    }
+
+    pub(super) fn has_run(&self) -> bool {
+        self.ran
+    }
+
+    fn is_up(&self, service: &Service) -> bool {
+        let runs = match service.state {
+            State::Running { .. } => match self.running_means {
+                RunningMeans::Started => true,
+                RunningMeans::Healthy => !matches!(
+                    service.status(),
+                    Some(HealthStatus::Starting | HealthStatus::Unhealthy)
+                ),
+            },
+            State::Ended { success } => success,
+            State::BackOff { .. } => self.running_means == RunningMeans::Started,
+            State::Waiting | State::Starting => false,
+        };
+        service.settled && runs
+    }
+
+    /// The pod's health by its services' own checks; none where no service that runs has one, or
+    /// the first results are not in yet.
+    pub(super) fn is_healthy(&self) -> Option<bool> {
+        let running = |service: &&Service| !matches!(service.state, State::Ended { .. });
+        let statuses = self.services.iter().filter(running);
+        let statuses: Vec<_> = statuses.filter_map(Service::status).collect();
+        if statuses.contains(&HealthStatus::Unhealthy) {
+            Some(false)
+        } else if statuses.is_empty() || statuses.contains(&HealthStatus::Starting) {
+            None
+        } else {
+            Some(true)
+        }
+    }
+
+    /// What the start waits for, service by service, each with what it has not reached.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = (usize, Awaited)> + '_ {
+        let of = |(i, service): (usize, &Service)| {
+            let awaited = match service.state {
+                State::Starting => Awaited::Start,
+                State::BackOff { .. } => Awaited::Restart,
+                State::Running { .. } if !service.settled => Awaited::Hooks,
+                State::Running { .. } if service.status() == Some(HealthStatus::Starting) => {
+                    Awaited::Health
+                }
+                State::Running { .. } if self.is_to_complete(i) => Awaited::Completion,
+                _ => return None,
+            };
+            Some((i, awaited))
+        };
+        self.services.iter().enumerate().filter_map(of)
+    }
+
+    fn is_to_complete(&self, i: usize) -> bool {
+        let waiting = self.services.iter().filter(|it| it.state == State::Waiting);
+        let mut wanted = waiting.flat_map(|service| &service.depends_on);
+        wanted.any(|it| it.on == i && it.condition == Condition::CompletedSuccessfully)
+    }
+
+    pub(super) fn health(&self, i: usize) -> Option<HealthStatus> {
+        self.services[i].status()
+    }
+
+    /// What the last probes of a service wrote, the latest last.
+    pub(super) fn probe_outputs(&self, i: usize) -> Vec<String> {
+        let health = self.services[i].health.iter();
+        health
+            .flat_map(Health::outputs)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// How often a service has been started again, or is about to be.
+    pub(super) fn restarts(&self, i: usize) -> u64 {
+        self.services[i].restarts.total()
+    }
+}
+
+impl Service {
+    fn status(&self) -> Option<HealthStatus> {
+        self.health.as_ref().map(Health::status)
+    }
+}
+
+/// What a start waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Start,
+    Hooks,
+    Health,
+    Completion,
+    Restart,
+}
+
+impl Awaited {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "to start",
+            Self::Hooks => "to run its post_start hooks",
+            Self::Health => "to become healthy",
+            Self::Completion => "to complete",
+            Self::Restart => "to be started again",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pod::life::{RestartPlan, RestartWhen};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn on(on: usize, condition: Condition) -> DependencyPlan {
+        DependencyPlan {
+            on,
+            condition,
+            required: true,
+        }
+    }
+
+    fn life(depends_on: Vec<DependencyPlan>) -> LifePlan {
+        LifePlan {
+            depends_on,
+            ..LifePlan::default()
+        }
+    }
+
+    const PROBED: Option<Timing> = Some(Timing {
+        interval: SECOND,
+        start_period: Duration::ZERO,
+        start_interval: SECOND,
+        retries: 1,
+    });
+
+    fn course(services: &[(LifePlan, Option<Timing>)]) -> Course {
+        let services = services.iter().map(|(life, timing)| (life, *timing));
+        Course::new(services, None, RunningMeans::Healthy)
+    }
+
+    /// Has a service start, hooks and all.
+    fn start(course: &mut Course, i: usize, now: Instant) {
+        course.started(i, now);
+        course.settled(i);
+    }
+
+    fn probe(course: &mut Course, success: bool) -> usize {
+        let at = course.next().expect("a probe is to come");
+        let probing = course
+            .due(at)
+            .into_iter()
+            .find_map(|action| match action {
+                Action::Probe(probing) => Some(probing),
+                _ => None,
+            })
+            .expect("it is due");
+        let output = "said".to_owned();
+        course.probed(probing, Some(ProbeResult { success, output }), at);
+        probing.service
+    }
+
+    use Condition::{CompletedSuccessfully, Healthy, Started};
+
+    #[test]
+    fn a_service_starts_as_soon_as_its_own_dependencies_are_met() {
+        let now = Instant::now();
+        let mut course = course(&[
+            (life(vec![]), None),
+            (life(vec![]), None),
+            (life(vec![on(0, Started)]), None),
+            (life(vec![on(1, Started), on(2, Started)]), None),
+        ]);
+        assert_eq!(course.due(now), [Action::Start(0), Action::Start(1)]);
+        start(&mut course, 0, now);
+        assert_eq!(
+            course.due(now),
+            [Action::Start(2)],
+            "it is not held up by 1"
+        );
+        start(&mut course, 2, now);
+        assert_eq!(course.due(now), []);
+        start(&mut course, 1, now);
+        assert_eq!(course.due(now), [Action::Start(3)]);
+        assert!(!course.take_running());
+        start(&mut course, 3, now);
+        assert!(course.take_running());
+        assert!(!course.take_running(), "it is told once");
+    }
+
+    #[test]
+    fn hooks_belong_to_the_start() {
+        let now = Instant::now();
+        let mut course = course(&[(life(vec![]), None), (life(vec![on(0, Started)]), None)]);
+        course.due(now);
+        course.started(0, now);
+        assert_eq!(course.due(now), []);
+        course.settled(0);
+        assert_eq!(course.due(now), [Action::Start(1)]);
+    }
+
+    #[test]
+    fn health_is_waited_for() {
+        let now = Instant::now();
+        let mut course = course(&[(life(vec![]), PROBED), (life(vec![on(0, Healthy)]), None)]);
+        course.due(now);
+        start(&mut course, 0, now);
+        assert_eq!(course.due(now), []);
+        let awaited: Vec<_> = course.awaited().collect();
+        assert_eq!(awaited, [(0, Awaited::Health)]);
+        assert_eq!(probe(&mut course, true), 0);
+        assert_eq!(course.due(now), [Action::Start(1)]);
+        assert_eq!(course.is_healthy(), Some(true));
+    }
+
+    #[test]
+    fn a_dependency_that_turns_unhealthy_ends_the_start() {
+        let now = Instant::now();
+        let mut course = course(&[(life(vec![]), PROBED), (life(vec![on(0, Healthy)]), None)]);
+        course.due(now);
+        start(&mut course, 0, now);
+        probe(&mut course, false);
+        let verdict = Verdict::DependencyUnmet {
+            service: 1,
+            on: 0,
+            why: Unmet::Unhealthy,
+        };
+        assert_eq!(course.verdict(), Some(verdict));
+        assert_eq!(course.probe_outputs(0), ["said"]);
+    }
+
+    #[test]
+    fn health_without_a_check_is_told_before_anything_starts() {
+        let course = course(&[(life(vec![]), None), (life(vec![on(0, Healthy)]), None)]);
+        let verdict = Verdict::DependencyUnmet {
+            service: 1,
+            on: 0,
+            why: Unmet::NoHealthcheck,
+        };
+        assert_eq!(course.verdict(), Some(verdict));
+    }
+
+    #[test]
+    fn completion_is_an_end_with_success() {
+        let now = Instant::now();
+        let waits = || {
+            course(&[
+                (life(vec![]), None),
+                (life(vec![on(0, CompletedSuccessfully)]), None),
+            ])
+        };
+        let mut good = waits();
+        good.due(now);
+        start(&mut good, 0, now);
+        assert_eq!(good.due(now), []);
+        assert_eq!(good.exited(0, true, now), AfterExit::Over);
+        assert_eq!(good.due(now), [Action::Start(1)]);
+        let mut bad = waits();
+        bad.due(now);
+        start(&mut bad, 0, now);
+        bad.exited(0, false, now);
+        let verdict = Verdict::DependencyUnmet {
+            service: 1,
+            on: 0,
+            why: Unmet::Failed,
+        };
+        assert_eq!(bad.verdict(), Some(verdict));
+    }
+
+    #[test]
+    fn what_is_not_required_is_waited_for_but_no_condition() {
+        let now = Instant::now();
+        let optional = DependencyPlan {
+            required: false,
+            ..on(0, Healthy)
+        };
+        let mut course = course(&[(life(vec![]), PROBED), (life(vec![optional]), None)]);
+        course.running_means = RunningMeans::Started;
+        course.due(now);
+        start(&mut course, 0, now);
+        assert_eq!(course.due(now), []);
+        probe(&mut course, false);
+        assert_eq!(course.verdict(), None);
+        assert_eq!(course.due(now), [Action::Start(1)]);
+        let unmet: Vec<_> = course.unmet(1, false).collect();
+        assert_eq!(unmet, [(0, Unmet::Unhealthy)]);
+    }
+
+    #[test]
+    fn the_first_lasting_failure_decides_and_a_restart_is_none() {
+        let now = Instant::now();
+        let again = LifePlan {
+            restart: RestartPlan {
+                when: RestartWhen::OnFailure,
+                max_attempts: Some(1),
+                ..RestartPlan::default()
+            },
+            ..LifePlan::default()
+        };
+        let mut course = course(&[(again, None), (life(vec![]), None)]);
+        course.due(now);
+        start(&mut course, 0, now);
+        start(&mut course, 1, now);
+        let delay = Duration::from_millis(100);
+        let after = AfterExit::Again { restart: 1, delay };
+        assert_eq!(course.exited(0, false, now), after);
+        assert_eq!(course.verdict(), None);
+        assert_eq!(course.next(), Some(now + delay));
+        assert_eq!(course.due(now), []);
+        assert_eq!(course.due(now + delay), [Action::StartAgain(0)]);
+        course.started(0, now + delay);
+        assert_eq!(course.exited(0, false, now + SECOND), AfterExit::Over);
+        course.exited(1, false, now + SECOND);
+        assert_eq!(course.verdict(), Some(Verdict::Failed(0)));
+        assert_eq!(course.restarts(0), 1);
+    }
+
+    #[test]
+    fn the_main_service_decides_alone() {
+        let now = Instant::now();
+        let services = [life(vec![]), life(vec![])];
+        let services = services.iter().map(|life| (life, None));
+        let mut course = Course::new(services, Some(1), RunningMeans::Healthy);
+        course.due(now);
+        course.exited(0, false, now);
+        assert_eq!(course.verdict(), None);
+        course.exited(1, true, now);
+        assert_eq!(course.verdict(), Some(Verdict::Finished));
+    }
+
+    #[test]
+    fn an_end_that_is_told_before_the_start_counts() {
+        let now = Instant::now();
+        let mut course = course(&[(life(vec![]), PROBED)]);
+        course.due(now);
+        course.exited(0, true, now);
+        start(&mut course, 0, now);
+        assert_eq!(course.next(), None, "nothing is probed");
+        assert!(course.take_running());
+        assert_eq!(course.verdict(), Some(Verdict::Finished));
+    }
+
+    #[test]
+    fn ill_health_ends_a_start_but_not_a_pod_that_runs() {
+        let now = Instant::now();
+        let mut early = course(&[(life(vec![]), PROBED)]);
+        early.due(now);
+        start(&mut early, 0, now);
+        let mut late = early.clone();
+        probe(&mut early, false);
+        assert_eq!(early.verdict(), Some(Verdict::Unhealthy(0)));
+        probe(&mut late, true);
+        assert!(late.take_running());
+        probe(&mut late, false);
+        assert_eq!(late.verdict(), None);
+        assert_eq!(late.is_healthy(), Some(false));
+    }
+
+    #[test]
+    fn a_probe_of_the_run_before_does_not_count() {
+        let now = Instant::now();
+        let again = LifePlan {
+            restart: RestartPlan {
+                when: RestartWhen::Always,
+                ..RestartPlan::default()
+            },
+            ..LifePlan::default()
+        };
+        let mut course = course(&[(again, PROBED)]);
+        course.due(now);
+        start(&mut course, 0, now);
+        let [Action::Probe(old)] = course.due(now + SECOND)[..] else {
+            panic!("a probe is due");
+        };
+        course.exited(0, false, now + SECOND);
+        course.due(now + 2 * SECOND);
+        course.started(0, now + 2 * SECOND);
+        course.due(now + 3 * SECOND);
+        let result = ProbeResult {
+            success: true,
+            output: String::new(),
+        };
+        assert_eq!(course.probed(old, Some(result), now + 3 * SECOND), None);
+        assert_eq!(course.health(0), Some(HealthStatus::Starting));
+    }
+}

@@ -1,0 +1,273 @@
+//! What a pod's life begins and hears of: every effect is begun here, and its end told here.
+//!
+//! Each effect runs beside the life in a task of its own, of which there are a few for each
+//! service at most: a start, or a probe, or the hooks.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::container::Running;
+use super::course::{Action, HealthStatus, ProbeResult, Probing};
+use super::exec::Exec;
+use super::extra_processes::Prepared;
+use super::hooks::{self, Hook, HookError};
+use super::launch_error::{LaunchError, create_error, start_error};
+use super::pod::PodRun;
+use super::report::EndCause;
+use super::sandbox::RunDir;
+use super::{probes, restart};
+use crate::containerd::RpcError;
+
+/// How long a start that containerd was away for waits before it is tried again.
+const AWAY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Something that was begun, and is done.
+#[derive(Debug)]
+pub(super) enum Done {
+    Started {
+        service: usize,
+        result: Result<(), RpcError>,
+    },
+    MadeAgain {
+        service: usize,
+        result: Result<u32, RpcError>,
+    },
+    PostStart {
+        service: usize,
+        result: Result<(), (String, HookError)>,
+    },
+    PreStop {
+        service: usize,
+        result: Result<(), (String, HookError)>,
+    },
+    Probed {
+        probing: Probing,
+        result: Option<ProbeResult>,
+    },
+}
+
+impl PodRun {
+    /// Begins what is due.
+    pub(super) fn act(&mut self, action: Action) -> Result<(), LaunchError> {
+        match action {
+            Action::Start(i) => {
+                for (on, why) in self.course.unmet(i, false) {
+                    let (service, on) = (self.service(i), self.service(on));
+                    warn!(service, on, ?why, "starting without an optional dependency");
+                }
+                self.begin_start(i);
+            }
+            Action::StartAgain(i) => self.begin_again(i)?,
+            Action::Probe(probing) => self.begin_probe(probing),
+        }
+        Ok(())
+    }
+
+    fn begin_start(&mut self, service: usize) {
+        let client = self.host.client.clone();
+        let id = self.plan.containers[service].id.to_string();
+        self.work.spawn(async move {
+            let result = restart::start(&client, &id).await;
+            Done::Started { service, result }
+        });
+    }
+
+    /// A new task needs new FIFOs: whoever read the old ones reads them to their end.
+    fn begin_again(&mut self, service: usize) -> Result<(), LaunchError> {
+        let task = self.tasks[service].clone();
+        let (stdout, stderr) = (task.stdio.stdout.as_deref(), task.stdio.stderr.as_deref());
+        for path in stdout.into_iter().chain(stderr) {
+            restart::renew(path)?;
+        }
+        if let Some(stdout) = stdout {
+            let name = &self.plan.containers[service].service.value;
+            self.logs
+                .attach(name, stdout, stderr)
+                .map_err(LaunchError::Logs)?;
+        }
+        let client = self.host.client.clone();
+        self.work.spawn(async move {
+            let result = restart::make_again(&client, task).await;
+            Done::MadeAgain { service, result }
+        });
+        Ok(())
+    }
+
+    fn begin_probe(&mut self, probing: Probing) {
+        let service = probing.service;
+        let Some(probe) = &self.extras[service].probe else {
+            return; // The course knows of no others.
+        };
+        let timeout = probe.timeout;
+        let process = probe.process.clone();
+        let exec = self.exec(service, "health", process);
+        let name = self.service(service).to_owned();
+        let quiet = self.quiet.clone();
+        self.work.spawn(async move {
+            let result = probes::run(&name, exec, timeout, &quiet).await;
+            Done::Probed { probing, result }
+        });
+    }
+
+    fn begin_post_start(&mut self, service: usize) {
+        let hooks = self.hooks(service, &self.extras[service].post_start.clone());
+        let quiet = self.quiet.clone();
+        self.work.spawn(async move {
+            let result = hooks::run(hooks, None, &quiet).await;
+            Done::PostStart { service, result }
+        });
+    }
+
+    /// Hooks that are ready to be run.
+    pub(super) fn hooks(&mut self, service: usize, prepared: &[Prepared]) -> Vec<Hook> {
+        let hook = |prepared: &Prepared| Hook {
+            command: prepared.command.clone(),
+            exec: self.exec(service, "hook", prepared.process.clone()),
+        };
+        prepared.iter().map(hook).collect()
+    }
+
+    /// A further process in a service's container.
+    fn exec(&mut self, service: usize, kind: &str, process: Vec<u8>) -> Exec {
+        self.execs += 1;
+        let id = format!("{kind}-{}", self.execs);
+        let run = RunDir(self.host.folders.pod_state(&self.plan.id));
+        let plan = &self.plan.containers[service];
+        Exec {
+            client: self.host.client.clone(),
+            cgroups: self.host.cgroups.clone(),
+            container: plan.id.to_string(),
+            cgroup: plan.cgroup.as_str().to_owned(),
+            pipe: run.io(service).join(&id),
+            id,
+            process,
+        }
+    }
+
+    /// Takes in what is done; an error when the pod can't go on for it.
+    pub(super) fn done(&mut self, done: Done) -> Result<(), EndCause> {
+        let now = Instant::now();
+        match done {
+            Done::Started { service, result } => self.started(service, result, now)?,
+            Done::MadeAgain { service, result } => self.made_again(service, result, now)?,
+            Done::PostStart { service, result } => self.post_started(service, result)?,
+            Done::PreStop { service, result } => {
+                if let Err((command, error)) = result {
+                    let service = self.service(service);
+                    warn!(service, command, %error, "a pre_stop hook failed; stopping all the same");
+                }
+            }
+            Done::Probed { probing, result } => {
+                let i = probing.service;
+                let failed = result.as_ref().is_none_or(|result| !result.success);
+                if let Some(status) = self.course.probed(probing, result, now) {
+                    let service = self.service(i);
+                    let status = status.as_str();
+                    info!(service, status, "the service's health has changed");
+                } else if failed && self.course.health(i) != Some(HealthStatus::Unhealthy) {
+                    debug!(service = self.service(i), "a probe failed");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn started(
+        &mut self,
+        i: usize,
+        result: Result<(), RpcError>,
+        now: Instant,
+    ) -> Result<(), EndCause> {
+        let container = self.containers[i].as_mut().expect("it was made");
+        match result {
+            Ok(()) => {}
+            // Its start was lost with the connection, or its answer was: it will be seen to run or
+            // to have ended.
+            Err(error) if !container.is_alive() => {
+                debug!(%error, "a container had ended before its start was answered");
+            }
+            Err(source) => {
+                let error = start_error(self.service(i), source);
+                return Err(EndCause::LaunchFailed(error));
+            }
+        }
+        container.started();
+        self.course.started(i, now);
+        info!(service = self.service(i), "the service has been started");
+        if self.course.is_settled(i) {
+            return Ok(());
+        }
+        if self.extras[i].post_start.is_empty() {
+            self.course.settled(i);
+        } else {
+            self.begin_post_start(i);
+        }
+        Ok(())
+    }
+
+    fn made_again(
+        &mut self,
+        i: usize,
+        result: Result<u32, RpcError>,
+        now: Instant,
+    ) -> Result<(), EndCause> {
+        let pid = match result {
+            Ok(pid) => pid,
+            Err(error) if restart::was_away(&error) => {
+                warn!(service = self.service(i), %error, "containerd is away; the restart waits");
+                self.course.postpone(i, now + AWAY);
+                return Ok(());
+            }
+            Err(source) => {
+                let error = create_error(self.service(i), source);
+                return Err(EndCause::LaunchFailed(error));
+            }
+        };
+        let cgroup = self.plan.containers[i].cgroup.as_str();
+        self.host
+            .cgroups
+            .verify(pid, cgroup)
+            .map_err(|error| EndCause::LaunchFailed(LaunchError::Cgroup(error)))?;
+        let oom_kills = self.oom_kills(i);
+        let container = self.containers[i].as_mut().expect("it was made before");
+        container.made_again(pid, oom_kills);
+        self.begin_start(i);
+        Ok(())
+    }
+
+    fn post_started(
+        &mut self,
+        i: usize,
+        result: Result<(), (String, HookError)>,
+    ) -> Result<(), EndCause> {
+        let alive = self.containers[i].as_ref().is_some_and(Running::is_alive);
+        match result {
+            // What ended the service tells more than that its hook went down with it.
+            Err((command, error)) if alive && !matches!(error, HookError::Cut) => {
+                Err(EndCause::LaunchFailed(LaunchError::PostStart {
+                    service: self.service(i).to_owned(),
+                    command,
+                    source: Box::new(error),
+                }))
+            }
+            _ => {
+                self.course.settled(i);
+                Ok(())
+            }
+        }
+    }
+
+    /// The name of a service, by its place in the plan.
+    pub(super) fn service(&self, i: usize) -> &str {
+        &self.plan.containers[i].service.value
+    }
+
+    /// How often the kernel has killed in a service's cgroup for want of memory.
+    pub(super) fn oom_kills(&self, i: usize) -> u64 {
+        let cgroup = self.plan.containers[i].cgroup.as_str();
+        let host = Arc::clone(&self.host);
+        host.cgroups.oom_kills(cgroup).ok().flatten().unwrap_or(0)
+    }
+}

@@ -1,0 +1,46 @@
+//! One probe of a service's health: run in its container, and what its end means.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::course::ProbeResult;
+use super::exec::{Exec, How};
+use super::launch_error::start_error;
+use super::report::ExitStatus;
+
+/// Runs it. None is no result: containerd was away, or nobody wants to know any more.
+pub(super) async fn run(
+    service: &str,
+    exec: Exec,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Option<ProbeResult> {
+    let ended = exec.run(Some(timeout), cancel).await;
+    let failure = |output| {
+        Some(ProbeResult {
+            success: false,
+            output,
+        })
+    };
+    match ended.how {
+        How::Exited(ExitStatus::Code(0)) => Some(ProbeResult {
+            success: true,
+            output: ended.output,
+        }),
+        How::Exited(status) => failure(with(&status.to_string(), &ended.output)),
+        How::TimedOut => failure(with(
+            &format!("it did not end within {timeout:?}"),
+            &ended.output,
+        )),
+        How::NotStarted(error) => failure(start_error(service, error).to_string()),
+        How::Cancelled | How::Unknown(_) => None,
+    }
+}
+
+fn with(how: &str, output: &str) -> String {
+    match output {
+        "" => how.to_owned(),
+        output => format!("{how}: {output}"),
+    }
+}
