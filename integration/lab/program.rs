@@ -74,11 +74,6 @@ impl<'lab> Up<'lab> {
         }
     }
 
-    /// The project's folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The project's Compose file, under its usual name.
     pub(crate) fn compose(self, yaml: &str) -> Self {
         self.file("compose.yaml", yaml)
