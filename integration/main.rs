@@ -17,6 +17,7 @@ mod cleanup;
 mod client;
 mod commands;
 mod corpora;
+mod doctor;
 mod executor_crash;
 mod faults;
 mod health;
@@ -96,6 +97,7 @@ fn tests() -> Vec<Test> {
         commands::tests(),
         managed::tests(),
         own_cgroup::tests(),
+        doctor::tests(),
         marathon::tests(),
         cleanup::tests(),
         faults::tests(),

@@ -8,6 +8,7 @@ pub mod config;
 mod containerd;
 mod context;
 mod detach;
+mod doctor;
 mod down;
 mod events;
 mod exec;
@@ -51,6 +52,7 @@ use project::ProjectFlags;
   compose-executor plan                      show what up would do
   compose-executor image load app.tar        make the images of an archive known to all pods
   compose-executor cleanup --dry-run         show what dead pods left on this host
+  compose-executor doctor                    tell whether this host can run pods
 
 Without a command, started by a Mesos agent: the executor."
 )]
@@ -90,6 +92,8 @@ enum Command {
     Image(image::ImageCommand),
     /// Take away what pods whose executor died have left
     Cleanup(cleanup::CleanupArgs),
+    /// Tell whether this host can run pods, and what to do where it can't
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
@@ -144,6 +148,7 @@ fn run(cli: Cli, environment: &Environment, arguments: &[OsString]) -> Result<u8
         Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
         Some(Command::Image(command)) => image::run(command, &host, environment),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
+        Some(Command::Doctor(args)) => doctor::run(&args, &host, environment),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "compose-executor", &mut script);

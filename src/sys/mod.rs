@@ -11,6 +11,7 @@ pub mod copy;
 pub mod device;
 pub mod durable;
 mod failure;
+pub mod features;
 pub mod fifo;
 pub mod host;
 pub mod mount;
