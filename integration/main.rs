@@ -41,6 +41,7 @@ mod oracle_sees;
 mod order;
 mod own_cgroup;
 mod placement;
+mod policy;
 mod refusals;
 mod restarts;
 mod runtimes;
@@ -48,6 +49,7 @@ mod services;
 mod several_tasks;
 mod storage;
 mod sys;
+mod threats;
 mod trial;
 mod up;
 mod wait;
@@ -80,6 +82,8 @@ fn tests() -> Vec<Test> {
         executor_crash::tests(),
         kill_during_launch::tests(),
         refusals::tests(),
+        policy::tests(),
+        threats::tests(),
         logs::tests(),
         images::tests(),
         services::tests(),

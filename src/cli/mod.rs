@@ -19,6 +19,7 @@ mod inspect;
 mod logs;
 mod plan;
 mod pod_flags;
+mod policy;
 pub mod project;
 mod ps;
 mod run_executor;
@@ -90,6 +91,9 @@ enum Command {
     /// Load images from archives, or list the ones that are there
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Show what the operator of this host allows
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Take away what pods whose executor died have left
     Cleanup(cleanup::CleanupArgs),
     /// Tell whether this host can run pods, and what to do where it can't
@@ -147,6 +151,7 @@ fn run(cli: Cli, environment: &Environment, arguments: &[OsString]) -> Result<u8
         Some(Command::Config(args)) => config::run(&args, &project, environment),
         Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
         Some(Command::Image(command)) => image::run(command, &host, environment),
+        Some(Command::Policy(command)) => policy::run(&command, &host),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
         Some(Command::Doctor(args)) => doctor::run(&args, &host, environment),
         Some(Command::Completions { shell }) => {

@@ -10,6 +10,7 @@ pub mod cgroup;
 pub mod copy;
 pub mod device;
 pub mod durable;
+pub mod environment;
 mod failure;
 pub mod features;
 pub mod fifo;
