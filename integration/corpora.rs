@@ -184,7 +184,7 @@ fn run(lab: &Lab, up: Up<'_>, file: &Path, refusal: Option<&str>) -> Result<(), 
     let file = file.display().to_string();
     let output = lab.output(&["config", "--format", "json", "-f", &file]);
     let project: Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
-    let (stub, names) = stub(&project, up.folder());
+    let (stub, names) = stub(&project, &up.folder());
     let stub_file = up.folder().join("stub.yaml");
     fs::create_dir(up.folder().join("stub")).expect("the fixture's folder takes a folder");
     fs::write(&stub_file, stub.to_string()).expect("the fixture's folder takes a file");

@@ -106,11 +106,6 @@ impl<'lab> Up<'lab> {
         self
     }
 
-    /// Where the project's files are.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// A containerd of its own, below the lab's folders.
     pub(crate) fn managed(self) -> Self {
         self.containerd("managed")
