@@ -17,6 +17,7 @@ mod cleanup;
 mod client;
 mod commands;
 mod executor_crash;
+mod faults;
 mod health;
 mod hooks;
 mod image;
@@ -29,6 +30,7 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod managed;
+mod many_pods;
 mod marathon;
 mod names;
 mod namespaces;
@@ -96,6 +98,8 @@ fn tests() -> Vec<Test> {
         own_cgroup::tests(),
         marathon::tests(),
         cleanup::tests(),
+        faults::tests(),
+        many_pods::tests(),
     ];
     themes.into_iter().flatten().collect()
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::lab::Lab;
-use crate::lab::task::{Task, TaskRun};
+use crate::lab::pod::Pod;
+use crate::lab::task::{Task, TaskRun, Update};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -62,7 +63,7 @@ fn assert_each_ended_once(run: &mut TaskRun<'_>, ids: &[&str]) {
     let mut ended: Vec<&str> = updates
         .iter()
         .filter(|update| update.is_terminal())
-        .map(super::lab::task::Update::task)
+        .map(Update::task)
         .collect();
     ended.sort_unstable();
     assert_eq!(ended, ids);
@@ -71,7 +72,7 @@ fn assert_each_ended_once(run: &mut TaskRun<'_>, ids: &[&str]) {
 fn each_task_is_a_pod_of_its_own(lab: &Lab) {
     let mut run = launch(Task::app(lab, &services()).count(2), &["t-0", "t-1"]);
     let pods = run.pods();
-    let ids: BTreeSet<&str> = pods.iter().map(super::lab::pod::Pod::id).collect();
+    let ids: BTreeSet<&str> = pods.iter().map(Pod::id).collect();
     assert_eq!(ids.len(), 2, "{pods:?}");
     let namespaces: BTreeSet<_> = pods
         .iter()

@@ -134,6 +134,19 @@ impl Containerd {
         }
     }
 
+    /// SIGKILL, as by the kernel for want of memory. Shims and containers live on.
+    pub(crate) fn kill(&self) {
+        if let Some(running) = self.running().take() {
+            drop(running.witness);
+            end(running.process, Signal::SIGKILL);
+        }
+    }
+
+    /// Starts it again on the same state, and waits until it answers.
+    pub(crate) fn start_again(&self) {
+        self.launch().expect("containerd comes back");
+    }
+
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -66,11 +66,38 @@ impl Mesos {
 
     /// Kills the agent with SIGKILL, and nothing else.
     pub(crate) fn kill_agent(&self) {
+        kill(self.agent_pid(), Signal::SIGKILL).expect("the agent can be killed");
+    }
+
+    pub(crate) fn agent_pid(&self) -> Pid {
+        self.pid("agent")
+    }
+
+    fn pid(&self, who: &str) -> Pid {
         let state = lab(&self.folder, "status", &[]).expect("the lab tells its state");
         let state: Value = serde_json::from_str(&state).expect("the state is JSON");
-        let pid = state["agent"].as_i64().expect("the agent runs");
-        let pid = Pid::from_raw(pid.try_into().expect("a process id is small"));
-        kill(pid, Signal::SIGKILL).expect("the agent can be killed");
+        let pid = state[who].as_i64().expect("it runs");
+        Pid::from_raw(pid.try_into().expect("a process id is small"))
+    }
+
+    /// Kills the master with SIGKILL, starts it on the same state, and waits until it has its agent
+    /// again.
+    pub(crate) fn restart_master(&self) {
+        lab(&self.folder, "restart-master", &[]).expect("the master comes back");
+    }
+
+    /// Master and agent started anew with these options of `mesos-lab start`, until the guard is
+    /// dropped.
+    pub(crate) fn started_with(&self, options: &[&str]) -> OtherOptions<'_> {
+        self.start_anew(options).expect("Mesos starts");
+        OtherOptions(self)
+    }
+
+    fn start_anew(&self, options: &[&str]) -> Result<(), String> {
+        lab(&self.folder, "stop", &[])?;
+        let port = free_ports()?.to_string();
+        let own = ["--port", &port, "--cgroups-root", &self.cgroups_root];
+        lab(&self.folder, "start", &[&own, options].concat()).map(drop)
     }
 
     /// What the agent says of itself and its tasks.
@@ -99,6 +126,18 @@ impl Mesos {
     /// Shuts both down; the lab takes away its cgroups, and all that lives in them.
     pub(crate) fn stop(&self) -> Result<(), String> {
         lab(&self.folder, "stop", &[]).map(drop)
+    }
+}
+
+/// While it lives, Mesos runs with other options than usual.
+#[derive(Debug)]
+pub(crate) struct OtherOptions<'lab>(&'lab Mesos);
+
+impl Drop for OtherOptions<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.start_anew(&[]) {
+            eprintln!("Mesos does not start as usual again: {error}");
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct Task<'lab> {
     fixture: PathBuf,
     executor: String,
     words: Vec<String>,
+    patience: Duration,
 }
 
 impl<'lab> Task<'lab> {
@@ -42,6 +43,7 @@ impl<'lab> Task<'lab> {
             fixture: lab.fixture(),
             executor: String::new(),
             words: Vec::new(),
+            patience: PATIENCE,
         }
     }
 
@@ -108,6 +110,17 @@ impl<'lab> Task<'lab> {
     /// How many tasks the one executor gets.
     pub(crate) fn count(self, tasks: usize) -> Self {
         self.option("--tasks", tasks)
+    }
+
+    /// So many executors, with a task each.
+    pub(crate) fn executors(self, number: usize) -> Self {
+        self.option("--executors", number)
+    }
+
+    /// How long its events are waited for, where much happens at once.
+    pub(crate) fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self.option("--leave", patience.as_secs())
     }
 
     /// A `LAUNCH_GROUP` of so many.
@@ -216,6 +229,7 @@ pub(crate) struct TaskRun<'lab> {
     events: Receiver<Value>,
     reader: Option<JoinHandle<()>>,
     seen: Vec<Value>,
+    patience: Duration,
 }
 
 impl<'lab> TaskRun<'lab> {
@@ -248,6 +262,7 @@ impl<'lab> TaskRun<'lab> {
             events,
             reader: Some(reader),
             seen: Vec::new(),
+            patience: task.patience,
         };
         run.until("the launch", |event| {
             (event["event"] == "launched").then_some(())
@@ -458,9 +473,10 @@ impl<'lab> TaskRun<'lab> {
     }
 
     fn until<T>(&mut self, what: &str, find: impl Fn(&Value) -> Option<T>) -> T {
-        self.within(PATIENCE, find)
+        let patience = self.patience;
+        self.within(patience, find)
             .unwrap_or_else(|error| match error {
-                RecvTimeoutError::Timeout => panic!("waited {PATIENCE:?} for {what}"),
+                RecvTimeoutError::Timeout => panic!("waited {patience:?} for {what}"),
                 RecvTimeoutError::Disconnected => panic!("the run ended without {what}"),
             })
     }

@@ -62,6 +62,7 @@ impl HostFlags {
             containerd: containerd.socket.clone(),
             runtime: config.containerd.runtime,
             snapshotter: config.containerd.snapshotter.clone(),
+            lost_after: config.containerd.lost_after,
             folders: self.folders(),
         }
     }

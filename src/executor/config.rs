@@ -5,8 +5,9 @@
 //! mistake must not quietly open what it was meant to close.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::trust::{self, Untrusted};
 use crate::compose::model::ByteSize;
@@ -34,6 +35,9 @@ pub struct ContainerdConfig {
     pub address: PathBuf,
     pub runtime: RuntimeChoice,
     pub snapshotter: String,
+    /// How long it may be gone before the pods that it runs are given up.
+    #[serde(rename = "lost_after_seconds", deserialize_with = "seconds")]
+    pub lost_after: Duration,
 }
 
 impl Default for ContainerdConfig {
@@ -42,8 +46,13 @@ impl Default for ContainerdConfig {
             address: "/run/containerd/containerd.sock".into(),
             runtime: RuntimeChoice::Auto,
             snapshotter: "overlayfs".to_owned(),
+            lost_after: Duration::from_mins(2),
         }
     }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Duration, D::Error> {
+    u64::deserialize(value).map(Duration::from_secs)
 }
 
 /// `[network]`.
@@ -99,7 +108,7 @@ impl LogsConfig {
 }
 
 /// A size as Compose files have it.
-fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
     let text = String::deserialize(from)?;
     let bytes = units::bytes(&text).map_err(serde::de::Error::custom)?;
     let size = bytes.and_then(|bytes| u64::try_from(bytes).ok());

@@ -76,6 +76,7 @@ impl Ground {
                     .unwrap_or_else(|| config.address.clone()),
                 runtime: config.runtime,
                 snapshotter: config.snapshotter.clone(),
+                lost_after: config.lost_after,
                 folders: self.folders.clone(),
             };
             Host::open(options).await.map(Arc::new)

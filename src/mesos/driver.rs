@@ -48,6 +48,7 @@ impl Driver {
     }
 
     fn start_with(env: &ExecutorEnv, timing: Timing) -> (Self, EventStream) {
+        tracing::info!(endpoint = %env.endpoint, "subscribing to the agent");
         let ledger = watch::Sender::new(Ledger::default());
         let (sender, events) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();

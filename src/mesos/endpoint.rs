@@ -18,6 +18,8 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::tls::Tls;
+
 /// The longest path of a Unix socket, without the zero behind it (unix(7)).
 const SOCKET_PATH_MAX: usize = 107;
 /// How long sent bytes may stay unacknowledged, and about how long a silent peer is believed in.
@@ -36,6 +38,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Address {
     Tcp(SocketAddr),
+    Tls(SocketAddr, Tls),
     Unix(PathBuf),
 }
 
@@ -59,7 +62,11 @@ impl Endpoint {
     /// From the agent's libprocess id (`slave(1)@10.0.0.5:5051`) and its domain socket, if it has one.
     ///
     /// Always the long path, `/slave(1)/api/v1/executor`: the short one works over TCP alone.
-    pub(super) fn new(pid: &str, domain_socket: Option<PathBuf>) -> Result<Self, EndpointError> {
+    pub(super) fn new(
+        pid: &str,
+        domain_socket: Option<PathBuf>,
+        tls: Option<Tls>,
+    ) -> Result<Self, EndpointError> {
         let (id, address) = pid.rsplit_once('@').ok_or(EndpointError::Form)?;
         let address: SocketAddr = address.parse().map_err(EndpointError::Address)?;
         if id.is_empty() || id.contains(['/', '?', '#']) {
@@ -69,7 +76,11 @@ impl Endpoint {
             .parse()
             .map_err(|_| EndpointError::Id)?;
         Ok(Self {
-            address: domain_socket.map_or(Address::Tcp(address), Address::Unix),
+            address: match (domain_socket, tls) {
+                (Some(socket), _) => Address::Unix(socket),
+                (None, Some(tls)) => Address::Tls(address, tls),
+                (None, None) => Address::Tcp(address),
+            },
             uri,
         })
     }
@@ -82,8 +93,10 @@ impl Endpoint {
     /// The `Host` header's value.
     pub(super) fn host(&self) -> HeaderValue {
         match &self.address {
-            Address::Tcp(address) => HeaderValue::try_from(address.to_string())
-                .expect("an address has no character that a header can't hold"),
+            Address::Tcp(address) | Address::Tls(address, _) => {
+                HeaderValue::try_from(address.to_string())
+                    .expect("an address has no character that a header can't hold")
+            }
             // The agent does not look at it, but HTTP/1.1 wants one.
             Address::Unix(_) => HeaderValue::from_static("localhost"),
         }
@@ -97,6 +110,11 @@ impl Endpoint {
                 watch_peer(&stream)?;
                 Ok(Box::new(stream))
             }
+            Address::Tls(address, tls) => {
+                let stream = TcpStream::connect(address).await?;
+                watch_peer(&stream)?;
+                Ok(Box::new(tls.shake_hands(stream, address.ip()).await?))
+            }
             Address::Unix(path) => Ok(Box::new(connect_unix(path).await?)),
         }
     }
@@ -106,6 +124,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Tcp(address) => write!(f, "http://{address}{}", self.uri),
+            Address::Tls(address, _) => write!(f, "https://{address}{}", self.uri),
             Address::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
@@ -147,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_long_path_is_made_from_the_agents_id() {
-        let endpoint = Endpoint::new("slave(1)@10.0.0.5:5051", None).unwrap();
+        let endpoint = Endpoint::new("slave(1)@10.0.0.5:5051", None, None).unwrap();
         assert_eq!(
             endpoint.to_string(),
             "http://10.0.0.5:5051/slave(1)/api/v1/executor"
@@ -158,7 +177,7 @@ mod tests {
     #[test]
     fn a_domain_socket_goes_before_tcp() {
         let socket = Some(PathBuf::from("/run/mesos/agent.sock"));
-        let endpoint = Endpoint::new("slave(1)@10.0.0.5:5051", socket).unwrap();
+        let endpoint = Endpoint::new("slave(1)@10.0.0.5:5051", socket, None).unwrap();
         assert_eq!(endpoint.to_string(), "unix:///run/mesos/agent.sock");
         assert_eq!(endpoint.uri().path(), "/slave(1)/api/v1/executor");
         assert_eq!(endpoint.host(), "localhost");
@@ -166,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_address_may_be_of_the_sixth_version() {
-        let endpoint = Endpoint::new("slave(1)@[::1]:5051", None).unwrap();
+        let endpoint = Endpoint::new("slave(1)@[::1]:5051", None, None).unwrap();
         assert_eq!(endpoint.host(), "[::1]:5051");
     }
 
@@ -179,11 +198,15 @@ mod tests {
             "slave(1)@host:5051",
             "slave(1)@1.2.3.4",
         ] {
-            assert!(Endpoint::new(pid, None).is_err(), "{pid}");
+            assert!(Endpoint::new(pid, None, None).is_err(), "{pid}");
         }
         for id in ["", "a b", "a/../b", "a?b", "a#b", "a\r\nb"] {
             let pid = format!("{id}@127.0.0.1:5051");
-            assert_eq!(Endpoint::new(&pid, None), Err(EndpointError::Id), "{id:?}");
+            assert_eq!(
+                Endpoint::new(&pid, None, None),
+                Err(EndpointError::Id),
+                "{id:?}"
+            );
         }
     }
 
@@ -196,7 +219,7 @@ mod tests {
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         std::fs::rename(folder.path().join("s"), deep.join("s")).unwrap();
 
-        let endpoint = Endpoint::new("slave(1)@127.0.0.1:1", Some(deep.join("s"))).unwrap();
+        let endpoint = Endpoint::new("slave(1)@127.0.0.1:1", Some(deep.join("s")), None).unwrap();
         let mut stream = endpoint.dial().await.unwrap();
         let (peer, _) = listener.accept().await.unwrap();
         drop(peer);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::duration::{self, DurationError};
 use super::endpoint::{Endpoint, EndpointError};
 use super::id::{AgentId, ContainerId, ExecutorId, FrameworkId};
+use super::tls::{Tls, TlsError};
 use super::token::Token;
 
 /// The agent's default for `--executor_shutdown_grace_period`.
@@ -59,7 +60,7 @@ pub struct Recovery {
 }
 
 /// What is wrong with the environment.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum EnvError {
     #[error("{name} is not set: a Mesos agent sets it")]
     Missing { name: &'static str },
@@ -81,11 +82,8 @@ pub enum EnvError {
     RelativePath { name: &'static str, value: PathBuf },
     #[error("{name} can't be part of an HTTP header")]
     Token { name: &'static str },
-    #[error(
-        "{name} is set, but this executor does not speak https to its agent: run the agent with \
-         --http_executor_domain_sockets"
-    )]
-    Https { name: &'static str },
+    #[error("the agent is said to serve https, and that can't be spoken")]
+    Tls(#[source] TlsError),
 }
 
 impl ExecutorEnv {
@@ -94,15 +92,18 @@ impl ExecutorEnv {
         let domain_socket = optional(vars, "MESOS_DOMAIN_SOCKET")
             .map(|value| absolute("MESOS_DOMAIN_SOCKET", value))
             .transpose()?;
-        if domain_socket.is_none() {
-            refuse_https(vars)?;
-        }
+        // Over its domain socket the agent never speaks TLS.
+        let tls = match domain_socket {
+            Some(_) => None,
+            None => Tls::from_vars(vars).map_err(EnvError::Tls)?,
+        };
         let pid = text(vars, "MESOS_SLAVE_PID")?;
-        let endpoint = Endpoint::new(&pid, domain_socket).map_err(|source| EnvError::Endpoint {
-            name: "MESOS_SLAVE_PID",
-            value: pid,
-            source,
-        })?;
+        let endpoint =
+            Endpoint::new(&pid, domain_socket, tls).map_err(|source| EnvError::Endpoint {
+                name: "MESOS_SLAVE_PID",
+                value: pid,
+                source,
+            })?;
         let directory = absolute("MESOS_DIRECTORY", required(vars, "MESOS_DIRECTORY")?)?;
         let sandbox = optional(vars, "MESOS_SANDBOX")
             .map(|value| absolute("MESOS_SANDBOX", value))
@@ -140,14 +141,6 @@ fn recovery(vars: &impl Vars) -> Result<Option<Recovery>, EnvError> {
         backoff_max: duration(vars, "MESOS_SUBSCRIPTION_BACKOFF_MAX")?
             .unwrap_or(SUBSCRIPTION_BACKOFF_MAX),
     }))
-}
-
-/// An agent that serves https says so by libprocess's own variables, if its operator passes them on.
-fn refuse_https(vars: &impl Vars) -> Result<(), EnvError> {
-    ["LIBPROCESS_SSL_ENABLED", "SSL_ENABLED"]
-        .into_iter()
-        .find(|name| optional(vars, name).is_some_and(|value| value == "true" || value == "1"))
-        .map_or(Ok(()), |name| Err(EnvError::Https { name }))
 }
 
 fn token(vars: &impl Vars) -> Result<Option<Token>, EnvError> {
@@ -283,7 +276,6 @@ mod tests {
             ("MESOS_RECOVERY_TIMEOUT", "15m"),
             ("MESOS_DIRECTORY", "sandbox"),
             ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "a\nb"),
-            ("LIBPROCESS_SSL_ENABLED", "true"),
         ]
         .into_iter()
         .map(|(name, value)| {
@@ -302,7 +294,6 @@ mod tests {
         MESOS_RECOVERY_TIMEOUT="15m" is not a duration: its unit is none of ns, us, ms, secs, mins, hrs, days, weeks
         MESOS_DIRECTORY="sandbox" is not an absolute path
         MESOS_EXECUTOR_AUTHENTICATION_TOKEN can't be part of an HTTP header
-        LIBPROCESS_SSL_ENABLED is set, but this executor does not speak https to its agent: run the agent with --http_executor_domain_sockets
         "#);
     }
 
@@ -333,7 +324,9 @@ mod tests {
                 .find(|var| var.0 == name)
                 .map(|var| var.1.into()),
         });
-        let name = "MESOS_EXECUTOR_ID";
-        assert_eq!(error.unwrap_err(), EnvError::NotUnicode { name });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "MESOS_EXECUTOR_ID is not valid UTF-8"
+        );
     }
 }

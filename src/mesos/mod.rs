@@ -7,7 +7,7 @@
 //!
 //! What comes in is understood in `event`, `task`, `probe`, `resource` and `info`; `session`
 //! subscribes, `inbox` and `delivery` are the two directions, with the `ledger` between them; `call`, `subscription`,
-//! `connection`, `recordio` and `endpoint` are the way to the agent. Mesos' own messages stay in
+//! `connection`, `recordio`, `endpoint` and `tls` are the way to the agent. Mesos' own messages stay in
 //! `proto`.
 //!
 //! Specified in <https://mesos.apache.org/documentation/latest/executor-http-api/>.
@@ -35,6 +35,7 @@ mod scripted_agent;
 mod session;
 mod subscription;
 mod task;
+mod tls;
 mod token;
 mod update;
 
@@ -51,6 +52,7 @@ pub use probe::{Check, Family, HealthCheck, Probe, Scheme};
 pub use recordio::RecordError;
 pub use resource::{Limit, Limits, Resources};
 pub use task::{Command, CommandLine, DiscoveryPort, Task};
+pub use tls::TlsError;
 pub use token::Token;
 pub use update::{
     CheckStatus, NetworkStatus, PortMapping, Reason, StatusUpdate, TaskState, UpdateId,

@@ -17,8 +17,6 @@ use crate::containerd::{Client, Event, RpcError, TaskExit, Topic};
 const QUEUE: usize = 1024;
 /// Between two tries to subscribe again.
 const RETRY: Duration = Duration::from_millis(250);
-/// How long containerd may be gone before pods are given up.
-const LOST_AFTER: Duration = Duration::from_mins(2);
 
 /// What a listener is told.
 #[derive(Clone, Debug)]
@@ -27,7 +25,7 @@ pub(super) enum ExitNews {
     Exited(TaskExit),
     /// Something may have been missed: look at each container.
     LookAgain,
-    /// containerd has not answered for two minutes.
+    /// containerd has not answered for as long as it may.
     Lost,
 }
 
@@ -48,11 +46,11 @@ pub(super) struct Exits {
 
 impl ExitWatcher {
     /// Subscribes. What happens after this has returned is told.
-    pub(super) async fn start(client: Client) -> Result<Self, RpcError> {
+    pub(super) async fn start(client: Client, lost_after: Duration) -> Result<Self, RpcError> {
         let stream = client.events().subscribe(&[Topic::TaskExit]).await?;
         let (news, _) = broadcast::channel(QUEUE);
         let stop = CancellationToken::new();
-        let follow = follow(client, stream, news.clone());
+        let follow = follow(client, stream, news.clone(), lost_after);
         let stopped = stop.clone();
         let follower = tokio::spawn(async move {
             tokio::select! {
@@ -100,6 +98,7 @@ async fn follow(
     client: Client,
     stream: crate::containerd::EventStream,
     news: broadcast::Sender<ExitNews>,
+    lost_after: Duration,
 ) {
     let mut stream = Some(stream);
     let mut lost_since: Option<Instant> = None;
@@ -126,7 +125,7 @@ async fn follow(
             }
             Err(error) => {
                 debug!(%error, "containerd does not answer yet");
-                if lost_since.is_some_and(|since| since.elapsed() > LOST_AFTER) {
+                if lost_since.is_some_and(|since| since.elapsed() > lost_after) {
                     lost_since = None;
                     let _ = news.send(ExitNews::Lost);
                 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::containerd::{Client, ConnectError, Namespace, RpcError};
 use crate::journal::{Folders, FoldersError, Journal, JournalError, Owner, Record};
@@ -28,6 +29,8 @@ pub struct HostOptions {
     pub runtime: RuntimeChoice,
     pub snapshotter: String,
     pub folders: Folders,
+    /// How long containerd may be gone before pods are given up.
+    pub lost_after: Duration,
 }
 
 /// A host that is ready to run pods.
@@ -126,7 +129,7 @@ impl Host {
         let facts = facts::of_process(pid, &cgroups)?;
         let kernel = facts::kernel(&cgroups);
         client.namespaces().ensure().await?;
-        let watcher = ExitWatcher::start(client.clone()).await?;
+        let watcher = ExitWatcher::start(client.clone(), options.lost_after).await?;
         Ok(Self {
             client,
             snapshotter: options.snapshotter,

@@ -135,9 +135,13 @@ pub enum LaunchError {
     },
     #[error("service \"{service}\": its root file system can't be made")]
     Root { service: String, source: RpcError },
-    #[error("service \"{service}\": its command \"{command}\" can't be run: {why}")]
+    #[error(
+        "service \"{service}\": its command{} can't be run: {why}",
+        quoted(command)
+    )]
     Command {
         service: String,
+        /// Empty where the runtime does not name it.
         command: String,
         why: &'static str,
         source: Box<RpcError>,
@@ -285,8 +289,8 @@ pub fn command_code(error: &RpcError) -> Option<u8> {
 }
 
 fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
-    let said = &source.message;
-    let why = if said.contains("executable file not found in $PATH")
+    let said = source.message.to_lowercase();
+    let why = if said.contains("executable file not found in $path")
         || said.contains("executable file `")
     {
         "it is not in the image"
@@ -300,7 +304,8 @@ fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcErro
         return Err(source);
     };
     let quoted = |quote: char| {
-        let after = said.split("exec").nth(1).or(Some(said))?;
+        let after = source.message.split("exec").nth(1);
+        let after = after.unwrap_or(&source.message);
         let mut parts = after.split(quote);
         parts.nth(1).map(str::to_owned)
     };
@@ -311,6 +316,13 @@ fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcErro
         why,
         source: Box::new(source),
     })
+}
+
+fn quoted(command: &str) -> String {
+    match command {
+        "" => String::new(),
+        command => format!(" \"{command}\""),
+    }
 }
 
 #[cfg(test)]
@@ -340,6 +352,12 @@ mod tests {
             );
             assert_eq!(error.code(), "CE-LAUNCH-EXEC");
         }
+    }
+
+    #[test]
+    fn a_command_that_the_runtime_does_not_name_is_told_of_all_the_same() {
+        let crun = "failed to create shim task: OCI runtime create failed: open executable: Permission denied: unknown";
+        insta::assert_snapshot!(told(crun), @r#"service "web": its command can't be run: it is not executable"#);
     }
 
     #[test]
