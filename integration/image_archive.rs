@@ -102,6 +102,12 @@ impl Image {
         self
     }
 
+    /// A label of the image's configuration.
+    pub(crate) fn label(mut self, key: &str, value: &str) -> Self {
+        self.config["Labels"][key] = json!(value);
+        self
+    }
+
     /// One more layer, with one file in it.
     pub(crate) fn file(mut self, path: &str, mode: u32, content: &[u8]) -> Self {
         let mut layer = Tar::new();

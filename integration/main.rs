@@ -16,6 +16,7 @@ mod attributes;
 mod cleanup;
 mod client;
 mod commands;
+mod doctor;
 mod executor_crash;
 mod faults;
 mod health;
@@ -39,6 +40,7 @@ mod oracle_sees;
 mod order;
 mod own_cgroup;
 mod placement;
+mod policy;
 mod refusals;
 mod restarts;
 mod runtimes;
@@ -47,6 +49,7 @@ mod several_tasks;
 mod storage;
 mod storage_attacks;
 mod sys;
+mod threats;
 mod trial;
 mod up;
 mod wait;
@@ -79,6 +82,8 @@ fn tests() -> Vec<Test> {
         executor_crash::tests(),
         kill_during_launch::tests(),
         refusals::tests(),
+        policy::tests(),
+        threats::tests(),
         logs::tests(),
         images::tests(),
         services::tests(),
@@ -96,6 +101,7 @@ fn tests() -> Vec<Test> {
         commands::tests(),
         managed::tests(),
         own_cgroup::tests(),
+        doctor::tests(),
         marathon::tests(),
         cleanup::tests(),
         faults::tests(),

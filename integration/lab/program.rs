@@ -193,7 +193,8 @@ pub(crate) struct UpRun {
 }
 
 impl UpRun {
-    const STDOUT: &'static str = ".up-stdout";
+    /// The file in its folder that its standard output goes to.
+    pub(crate) const STDOUT: &'static str = ".up-stdout";
     const STDERR: &'static str = ".up-stderr";
 
     pub(crate) fn stdout(&self) -> String {
@@ -255,6 +256,10 @@ impl UpRun {
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
         Pod::below(&self.cgroup.path())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Whether no pod of it is left.

@@ -5,14 +5,15 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Environment;
 use super::containerd::likely_socket;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
+use super::policy::PolicyFlags;
 use super::project::ProjectFlags;
+use super::{Environment, policy};
 use crate::compose::diagnostic::{Diagnostic, Severity};
-use crate::compose::{self, LoadError, Loaded};
+use crate::compose::{self, Limits, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
@@ -25,6 +26,7 @@ use crate::pod::plan::{
     Submounts, VolumePlace,
 };
 use crate::pod::planner::{self, Planned};
+use crate::policy::Policy;
 use crate::supervisor::preview::{self, ContainerPreview, Preview};
 use crate::supervisor::user_files::UserFiles;
 use crate::supervisor::{LaunchError, facts};
@@ -39,6 +41,8 @@ const CGROUP_BASE: &str = "/compose-executor";
 #[command(after_help = "Examples:
   compose-executor plan                     what `up` would do with compose.yaml here
   compose-executor plan --format json       the same for programs
+  compose-executor plan --policy config.toml --principal marathon
+                                            refuse what a launch would under that policy
 
 Reads the files, and the archives of images that they name; nothing is made. The runtime documents are
 those of a launch: limits and capabilities are containerd's if one answers, else this process' own. What an
@@ -47,6 +51,8 @@ pub(super) struct PlanArgs {
     /// As YAML for people, or as JSON
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    policy: PolicyFlags,
 }
 
 pub(super) fn run(
@@ -56,7 +62,15 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
-    let loaded = load(project, environment)?;
+    let policy = match args.policy.in_force()? {
+        Some(policy) => Some(policy),
+        None => policy::of_up(&config),
+    };
+    let limits = policy.as_ref().map(Policy::loader_limits);
+    let loaded = load(project, environment, limits.unwrap_or_default())?;
+    if let Some(policy) = &policy {
+        policy::hold(&loaded, policy)?;
+    }
     let mut planned = planned(&loaded, host, &config, "plan")?;
     let socket = likely_socket(host, &config, environment);
     let preview = block_on(async {
@@ -92,9 +106,11 @@ pub(super) fn run(
 pub(super) fn load(
     flags: &ProjectFlags,
     environment: &Environment,
+    limits: Limits,
 ) -> Result<Loaded, CommandError> {
     let options = flags.load_options(environment.texts());
-    let options = options.map_err(CommandError::failed)?;
+    let mut options = options.map_err(CommandError::failed)?;
+    options.limits = limits;
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
     let found = compose::engine_checks(&loaded.project);

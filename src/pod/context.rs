@@ -64,8 +64,8 @@ pub enum PortsRule {
 /// Which of the host's files may be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BindsRule {
-    /// Those beneath the sandbox.
-    Beneath(PathBuf),
+    /// Those beneath the sandbox, and beneath what the operator has opened.
+    Beneath(Vec<PathBuf>),
     /// What the user who types `up` names.
     Anywhere,
 }
@@ -74,7 +74,7 @@ impl BindsRule {
     /// Whether a path may be named, by its text: what it stands for is the kernel's to say.
     pub(super) fn allow(&self, path: &Path) -> bool {
         match self {
-            Self::Beneath(sandbox) => path.starts_with(sandbox),
+            Self::Beneath(places) => places.iter().any(|place| path.starts_with(place)),
             Self::Anywhere => true,
         }
     }
@@ -150,7 +150,7 @@ pub(super) mod testing {
             host_ports: PortsRule::Reachable,
             kernel: crate::pod::testing::kernel(),
             run_dir: "/run/pod".into(),
-            binds: BindsRule::Beneath("/p".into()),
+            binds: BindsRule::Beneath(vec!["/p".into()]),
             volumes: VolumesRule {
                 life: VolumeLife::Sandbox,
                 named: "/p/own/volumes".into(),

@@ -2,7 +2,7 @@
 //! containers.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::sys::beneath::{self, Entry, Folder};
 
@@ -13,23 +13,27 @@ const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub enum UserFiles {
     /// Beneath a task's sandbox: no name leads out, no link is followed, and nothing is opened that
-    /// the sandbox's owner could not open.
+    /// the sandbox's owner could not open. What is bound may also be beneath the places of the
+    /// host's that the operator has opened; nothing is made there.
     Sandbox {
         /// For what is ours in it.
         own: Folder,
         /// With its owner's rights.
         users: Folder,
+        opened: Vec<PathBuf>,
     },
     /// What the user who types `up` can open.
     Anywhere,
 }
 
 impl UserFiles {
-    pub fn sandbox(sandbox: Folder) -> Result<Self, beneath::Error> {
+    /// Files of a sandbox, and of the places that the operator has opened.
+    pub fn beneath(sandbox: Folder, opened: Vec<PathBuf>) -> Result<Self, beneath::Error> {
         let users = sandbox.folder(Path::new("."))?.with_owners_rights()?;
         Ok(Self::Sandbox {
             own: sandbox,
             users,
+            opened,
         })
     }
 
@@ -63,7 +67,17 @@ impl UserFiles {
     /// Finds a file or folder.
     pub(super) fn entry(&self, path: &Path) -> Result<Entry, beneath::Error> {
         match self {
-            Self::Sandbox { users, .. } => users.entry(path),
+            Self::Sandbox { users, opened, .. } => {
+                let place = opened.iter().find(|place| path.starts_with(place));
+                match place.filter(|_| !path.starts_with(users.path())) {
+                    // Neither is the last part of its path to be a link.
+                    Some(place) if path == place => {
+                        Folder::open(place.parent().unwrap_or(place))?.entry(path)
+                    }
+                    Some(place) => Folder::open(place)?.entry(path),
+                    None => users.entry(path),
+                }
+            }
             Self::Anywhere => Entry::open(path),
         }
     }
@@ -79,6 +93,9 @@ impl UserFiles {
         let entry = match self.entry(path) {
             Err(error) if create && error.is_not_found() => {
                 match self {
+                    Self::Sandbox { users, .. } if !path.starts_with(users.path()) => {
+                        return Err(error);
+                    }
                     Self::Sandbox { users, .. } => {
                         users.create_folder(path, FOLDER_MODE)?;
                     }
@@ -88,7 +105,9 @@ impl UserFiles {
             }
             found => found,
         }?;
-        if let Self::Sandbox { .. } = self {
+        if let Self::Sandbox { users, .. } = self
+            && path.starts_with(users.path())
+        {
             entry.check_bindable(writable)?;
         }
         Ok(entry)
