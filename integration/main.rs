@@ -16,6 +16,7 @@ mod attributes;
 mod cleanup;
 mod client;
 mod commands;
+mod corpora;
 mod doctor;
 mod executor_crash;
 mod faults;
@@ -92,6 +93,7 @@ fn tests() -> Vec<Test> {
         restarts::tests(),
         hooks::tests(),
         attributes::tests(),
+        corpora::tests(),
         storage::tests(),
         storage_attacks::tests(),
         names::tests(),
