@@ -242,6 +242,7 @@ fn tell(end: &PodEnd) {
             )
         }
         EndCause::LaunchFailed(error) => with_causes(error),
+        EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
         EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
         EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
         EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
@@ -273,6 +274,7 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
         EndCause::LaunchFailed(_)
         | EndCause::Unhealthy { .. }
         | EndCause::SandboxDied
+        | EndCause::ShimDied
         | EndCause::RuntimeLost => exit::FAILURE,
     }
 }
