@@ -251,6 +251,7 @@ fn tell(end: &PodEnd) {
         }
         EndCause::CheckFailed { output } => output.clone(),
         EndCause::LaunchFailed(error) => with_causes(error),
+        EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
         EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
         EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
         EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
@@ -283,6 +284,7 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
         | EndCause::Unhealthy { .. }
         | EndCause::CheckFailed { .. }
         | EndCause::SandboxDied
+        | EndCause::ShimDied
         | EndCause::RuntimeLost => exit::FAILURE,
     }
 }

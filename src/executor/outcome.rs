@@ -228,6 +228,12 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             "CE-KILLED",
             stopped(*reason, end),
         ),
+        EndCause::ShimDied => (
+            update(TaskState::Failed, None),
+            "CE-SHIM",
+            "the shim of the pod's containers was killed from outside, and every service with it"
+                .to_owned(),
+        ),
         EndCause::SandboxDied => (
             update(TaskState::Failed, None),
             "CE-INFRA",

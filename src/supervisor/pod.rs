@@ -171,7 +171,7 @@ async fn live(
         Err(error) => EndCause::LaunchFailed(error),
     };
     run.stop_starting();
-    if !matches!(cause, EndCause::SandboxDied | EndCause::RuntimeLost) {
+    if !cause.took_all() {
         run.wind_down().await;
     }
     run.kill_all().await;

@@ -78,10 +78,19 @@ pub enum EndCause {
     Stopped(StopReason),
     /// The pause container, and every process with it, was killed from outside.
     SandboxDied,
+    /// The shim that served the pod's containers was killed from outside, and they with it.
+    ShimDied,
     /// containerd did not answer for longer than is waited for.
     RuntimeLost,
     /// What ran the pod has panicked.
     Fault,
+}
+
+impl EndCause {
+    /// Whether there is no service left that could be asked to stop.
+    pub(super) fn took_all(&self) -> bool {
+        matches!(self, Self::SandboxDied | Self::ShimDied | Self::RuntimeLost)
+    }
 }
 
 /// Who wanted a pod to stop.
