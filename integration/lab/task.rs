@@ -1,5 +1,6 @@
 //! A task for the Mesos of the lab: what it is made of, and its run.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -428,6 +429,14 @@ impl<'lab> TaskRun<'lab> {
         let container = updates.iter().find_map(Update::container);
         let container = container.expect("an update names the Mesos container");
         format!("/{}/{container}", self.lab.mesos().cgroups_root())
+    }
+
+    /// The control groups of all executors of this run.
+    pub(crate) fn cgroups(&mut self) -> BTreeSet<String> {
+        let root = self.lab.mesos().cgroups_root();
+        let updates = self.updates();
+        let containers = updates.iter().filter_map(Update::container);
+        containers.map(|id| format!("/{root}/{id}")).collect()
     }
 
     /// The executor itself, not the launcher above it.
