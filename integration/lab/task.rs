@@ -425,10 +425,8 @@ impl<'lab> TaskRun<'lab> {
 
     /// The executor's control group, as it stands in /proc/<pid>/cgroup.
     pub(crate) fn cgroup(&mut self) -> String {
-        let updates = self.updates();
-        let container = updates.iter().find_map(Update::container);
-        let container = container.expect("an update names the Mesos container");
-        format!("/{}/{container}", self.lab.mesos().cgroups_root())
+        let mut all = self.cgroups().into_iter();
+        all.next().expect("an update names the Mesos container")
     }
 
     /// The control groups of all executors of this run.
