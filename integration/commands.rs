@@ -103,6 +103,7 @@ fn ps_and_inspect_tell_of_services(lab: &Lab) {
         (&1.into(), &"app".into())
     );
     assert_eq!(pod["owner"]["state"], "alive");
+    assert_eq!(pod["owner"]["pid"], run.pid());
     let web = &pod["services"][0];
     assert_eq!(
         (&web["service"], &web["status"]),

@@ -16,6 +16,8 @@ mod attributes;
 mod cleanup;
 mod client;
 mod commands;
+mod corpora;
+mod doctor;
 mod executor_crash;
 mod faults;
 mod health;
@@ -39,13 +41,16 @@ mod oracle_sees;
 mod order;
 mod own_cgroup;
 mod placement;
+mod policy;
 mod refusals;
 mod restarts;
 mod runtimes;
 mod services;
 mod several_tasks;
 mod storage;
+mod storage_attacks;
 mod sys;
+mod threats;
 mod trial;
 mod up;
 mod wait;
@@ -78,6 +83,8 @@ fn tests() -> Vec<Test> {
         executor_crash::tests(),
         kill_during_launch::tests(),
         refusals::tests(),
+        policy::tests(),
+        threats::tests(),
         logs::tests(),
         images::tests(),
         services::tests(),
@@ -86,7 +93,9 @@ fn tests() -> Vec<Test> {
         restarts::tests(),
         hooks::tests(),
         attributes::tests(),
+        corpora::tests(),
         storage::tests(),
+        storage_attacks::tests(),
         names::tests(),
         several_tasks::tests(),
         runtimes::tests(),
@@ -94,6 +103,7 @@ fn tests() -> Vec<Test> {
         commands::tests(),
         managed::tests(),
         own_cgroup::tests(),
+        doctor::tests(),
         marathon::tests(),
         cleanup::tests(),
         faults::tests(),

@@ -1,12 +1,12 @@
 //! Runs a Compose file as one pod of containerd's, as a task of Apache Mesos.
 //!
 //! The modules in the order of the data: a task comes from the agent ([`mesos`]); its Compose file
-//! becomes a project ([`compose`]); the project becomes a plan ([`pod`]) and the plan OCI runtime
+//! becomes a project ([`compose`]), which the operator may not allow ([`policy`]); it becomes a plan ([`pod`]) and the plan OCI runtime
 //! documents ([`oci`]); the [`supervisor`] has [`containerd`] carry them out, with an [`image`] and
 //! a [`network`], and the [`journal`] knows what was made. [`executor`] joins the two ends.
 //! `ARCHITECTURE.md` tells the whole way.
 //!
-//! `compose`, `pod`, `oci` and [`resources`] are pure: no async, no clock, no file but
+//! `compose`, [`policy`], `pod`, `oci` and [`resources`] are pure: no async, no clock, no file but
 //! through a trait that is handed in. Only [`sys`] may hold unsafe code.
 
 pub mod compose;
@@ -49,6 +49,8 @@ pub mod oci;
 pub mod operator;
 #[cfg(feature = "executor")]
 pub mod pod;
+#[cfg(feature = "executor")]
+pub mod policy;
 #[cfg(feature = "executor")]
 pub mod supervisor;
 #[cfg(feature = "executor")]

@@ -59,7 +59,8 @@ fn switches(pid: i32) -> f64 {
         .sum()
 }
 
-fn field(path: &str, name: &str) -> f64 {
+/// A number in one of proc's files, after this name.
+pub(crate) fn field(path: &str, name: &str) -> f64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());

@@ -12,6 +12,7 @@
 
 mod config_speed;
 mod idle;
+mod logs;
 mod machine;
 mod peers;
 mod pods;
@@ -47,7 +48,7 @@ struct Bench {
     run: fn(&Lab, rounds: usize) -> Vec<Table>,
 }
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
     Bench {
         name: "config",
         about: "`config` beside docker compose's, and on files that grow",
@@ -57,6 +58,11 @@ const BENCHES: [Bench; 3] = [
         name: "pods",
         about: "from the request to all containers running, and back, beside raw runtimes",
         run: pods::run,
+    },
+    Bench {
+        name: "logs",
+        about: "1 GiB of log lines from one service",
+        run: logs::run,
     },
     Bench {
         name: "idle",

@@ -90,7 +90,9 @@ impl Lab {
             fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         let config = folder.path().join("config.toml");
-        fs::write(&config, "").map_err(|error| format!("{}: {error}", config.display()))?;
+        // By hand, everything may be tried; tasks have the default profile.
+        fs::write(&config, "[policy]\nup = \"off\"\n")
+            .map_err(|error| format!("{}: {error}", config.display()))?;
         let containerd = Containerd::start(&folder.path().join("containerd"))?;
         Ok(Self {
             folder,
@@ -136,7 +138,7 @@ impl Lab {
         self.folder().join("state")
     }
 
-    /// The operator's configuration; it says nothing unless a test brings its own.
+    /// The operator's configuration: the defaults, and `up` may do everything.
     pub(crate) fn config(&self) -> PathBuf {
         self.folder().join("config.toml")
     }
@@ -152,6 +154,16 @@ impl Lab {
         .into_iter()
         .flat_map(|(flag, path)| [flag.to_owned(), path.display().to_string()])
         .collect()
+    }
+
+    /// The options with another configuration of the operator's, and its path.
+    pub(crate) fn options_with(&self, config: &str) -> (Vec<String>, PathBuf) {
+        let path = self.fixture().join("config.toml");
+        fs::write(&path, config).expect("the fixture's folder takes a file");
+        let (usual, other) = (self.config(), path.display().to_string());
+        let usual = usual.display().to_string();
+        let swap = |word: String| if word == usual { other.clone() } else { word };
+        (self.options().into_iter().map(swap).collect(), path)
     }
 
     /// A new folder for what a test hands to its pod.

@@ -100,6 +100,12 @@ impl<'lab> Up<'lab> {
         self
     }
 
+    /// More words of the command line.
+    pub(crate) fn args(mut self, words: &[&str]) -> Self {
+        self.command.args(words);
+        self
+    }
+
     /// A containerd of its own, below the lab's folders.
     pub(crate) fn managed(self) -> Self {
         self.containerd("managed")
@@ -193,7 +199,8 @@ pub(crate) struct UpRun {
 }
 
 impl UpRun {
-    const STDOUT: &'static str = ".up-stdout";
+    /// The file in its folder that its standard output goes to.
+    pub(crate) const STDOUT: &'static str = ".up-stdout";
     const STDERR: &'static str = ".up-stderr";
 
     pub(crate) fn stdout(&self) -> String {
@@ -255,6 +262,10 @@ impl UpRun {
     /// The pod, as the kernel shows it.
     pub(crate) fn pod(&self) -> Pod {
         Pod::below(&self.cgroup.path())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Whether no pod of it is left.

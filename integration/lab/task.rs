@@ -143,6 +143,12 @@ impl<'lab> Task<'lab> {
         self
     }
 
+    /// Under another configuration of the operator's.
+    pub(crate) fn config(self, config: &str) -> Self {
+        let (options, _) = self.lab.options_with(config);
+        self.executor(&format!("exec ./compose-executor {}", options.join(" ")))
+    }
+
     /// A command of its own instead of the usual one.
     pub(crate) fn executor(mut self, command: &str) -> Self {
         command.clone_into(&mut self.executor);

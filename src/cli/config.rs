@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Environment;
 use super::exit::{self, CommandError};
+use super::policy::{self, PolicyFlags};
 use super::project::ProjectFlags;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
@@ -46,7 +47,7 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "SERVICES")]
     pub hash: Option<String>,
     /// Leave variables as they are written
-    #[arg(long)]
+    #[arg(long, conflicts_with = "policy")]
     pub no_interpolate: bool,
     /// Leave out what is implied: default networks, dependencies, names
     #[arg(long)]
@@ -57,6 +58,8 @@ pub struct ConfigArgs {
     /// Write to a file instead
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyFlags,
     /// Print these services alone, with what they depend on
     #[arg(value_name = "SERVICE")]
     pub selected: Vec<String>,
@@ -120,6 +123,9 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
     }
     let loaded = load(&options, &files).map_err(|error| CommandError::load(&error))?;
     warn(&loaded.warnings, &loaded.sources);
+    if let Some(policy) = args.policy.in_force()? {
+        policy::hold(&loaded, &policy)?;
+    }
     for name in &args.selected {
         if loaded.project.service(name).is_none() {
             let error = ConfigError::NoSuchService(name.clone());

@@ -158,8 +158,9 @@ pub(super) fn likely_socket(
         ContainerdChoice::Address(socket) => socket.clone(),
         ContainerdChoice::Managed => managed(),
         ContainerdChoice::Auto => addresses(config, environment)
+            .chain([managed()])
             .find(|socket| UnixStream::connect(socket).is_ok())
-            .unwrap_or_else(managed),
+            .unwrap_or_else(|| config.containerd.address.clone()),
     }
 }
 
@@ -190,17 +191,24 @@ fn not_ready(
     }
 }
 
-fn variables(environment: &Environment) -> Vec<(OsString, OsString)> {
+/// Where the programs are that a containerd of our own would run.
+pub(super) fn search_path(environment: &Environment) -> OsString {
     let mut path = environment.get("PATH").cloned().unwrap_or_default();
     if !path.is_empty() {
         path.push(":");
     }
     // Runtimes are in /usr/sbin, which a user's PATH may lack even when he is root.
     path.push(PATH);
+    path
+}
+
+fn variables(environment: &Environment) -> Vec<(OsString, OsString)> {
     let handed_on = HANDED_ON
         .iter()
         .filter_map(|name| Some(((*name).into(), environment.get(name)?.clone())));
-    handed_on.chain([("PATH".into(), path)]).collect()
+    handed_on
+        .chain([("PATH".into(), search_path(environment))])
+        .collect()
 }
 
 /// Shows people at a terminal that something takes its time.

@@ -1,12 +1,12 @@
 //! The flags that say where a host's parts are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
 use super::containerd::{Containerd, ContainerdChoice};
-use crate::executor::config::Config;
+use crate::executor::config::{Config, DEFAULT_PATH};
 use crate::journal::Folders;
 use crate::supervisor::host::HostOptions;
 
@@ -52,6 +52,11 @@ pub(super) enum Format {
 }
 
 impl HostFlags {
+    /// The operator's configuration, there or not.
+    pub(super) fn config_path(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
+    }
+
     pub(super) fn folders(&self) -> Folders {
         Folders::new(&self.root, &self.state)
     }

@@ -8,6 +8,7 @@ pub mod config;
 mod containerd;
 mod context;
 mod detach;
+mod doctor;
 mod down;
 mod events;
 mod exec;
@@ -18,6 +19,7 @@ mod inspect;
 mod logs;
 mod plan;
 mod pod_flags;
+mod policy;
 pub mod project;
 mod ps;
 mod run_executor;
@@ -51,6 +53,7 @@ use project::ProjectFlags;
   compose-executor plan                      show what up would do
   compose-executor image load app.tar        make the images of an archive known to all pods
   compose-executor cleanup --dry-run         show what dead pods left on this host
+  compose-executor doctor                    tell whether this host can run pods
 
 Without a command, started by a Mesos agent: the executor."
 )]
@@ -88,8 +91,13 @@ enum Command {
     /// Load images from archives, or list the ones that are there
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Show what the operator of this host allows
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Take away what pods whose executor died have left
     Cleanup(cleanup::CleanupArgs),
+    /// Tell whether this host can run pods, and what to do where it can't
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
@@ -143,7 +151,9 @@ fn run(cli: Cli, environment: &Environment, arguments: &[OsString]) -> Result<u8
         Some(Command::Config(args)) => config::run(&args, &project, environment),
         Some(Command::Plan(args)) => plan::run(&args, &project, &host, environment),
         Some(Command::Image(command)) => image::run(command, &host, environment),
+        Some(Command::Policy(command)) => policy::run(&command, &host),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &host, environment),
+        Some(Command::Doctor(args)) => doctor::run(&args, &host, environment),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "compose-executor", &mut script);

@@ -1,27 +1,32 @@
 //! `plan`: what `up` would do, shown and not done.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Environment;
 use super::containerd::likely_socket;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
+use super::policy::PolicyFlags;
 use super::project::ProjectFlags;
+use super::{Environment, policy};
 use crate::compose::diagnostic::{Diagnostic, Severity};
-use crate::compose::{self, LoadError, Loaded};
+use crate::compose::{self, Limits, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::life::{RestartPlan, RestartWhen};
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{
     ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName,
+    Submounts, VolumePlace,
 };
 use crate::pod::planner::{self, Planned};
+use crate::policy::Policy;
 use crate::supervisor::preview::{self, ContainerPreview, Preview};
 use crate::supervisor::user_files::UserFiles;
 use crate::supervisor::{LaunchError, facts};
@@ -36,6 +41,8 @@ const CGROUP_BASE: &str = "/compose-executor";
 #[command(after_help = "Examples:
   compose-executor plan                     what `up` would do with compose.yaml here
   compose-executor plan --format json       the same for programs
+  compose-executor plan --policy config.toml --principal marathon
+                                            refuse what a launch would under that policy
 
 Reads the files, and the archives of images that they name; nothing is made. The runtime documents are
 those of a launch: limits and capabilities are containerd's if one answers, else this process' own. What an
@@ -44,6 +51,8 @@ pub(super) struct PlanArgs {
     /// As YAML for people, or as JSON
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    policy: PolicyFlags,
 }
 
 pub(super) fn run(
@@ -53,8 +62,16 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
-    let loaded = load(project, environment)?;
-    let planned = planned(&loaded, host, &config, "plan")?;
+    let policy = match args.policy.in_force()? {
+        Some(policy) => Some(policy),
+        None => policy::of_up(&config),
+    };
+    let limits = policy.as_ref().map(Policy::loader_limits);
+    let loaded = load(project, environment, limits.unwrap_or_default())?;
+    if let Some(policy) = &policy {
+        policy::hold(&loaded, policy)?;
+    }
+    let mut planned = planned(&loaded, host, &config, "plan")?;
     let socket = likely_socket(host, &config, environment);
     let preview = block_on(async {
         let (facts, asked) = facts::look(&socket).await?;
@@ -64,7 +81,7 @@ pub(super) fn run(
             );
         }
         let files = UserFiles::Anywhere;
-        let made = preview::preview(&planned.plan, &host.folders(), &facts, &files).await;
+        let made = preview::preview(&mut planned.plan, &host.folders(), &facts, &files).await;
         made.map_err(|error| launch_error(&loaded, &error))
     })?;
     let warnings = loaded.warnings.iter().chain(&planned.warnings);
@@ -89,9 +106,11 @@ pub(super) fn run(
 pub(super) fn load(
     flags: &ProjectFlags,
     environment: &Environment,
+    limits: Limits,
 ) -> Result<Loaded, CommandError> {
     let options = flags.load_options(environment.texts());
-    let options = options.map_err(CommandError::failed)?;
+    let mut options = options.map_err(CommandError::failed)?;
+    options.limits = limits;
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
     let found = compose::engine_checks(&loaded.project);
@@ -158,7 +177,11 @@ fn planned(
         kernel: facts::kernel(&Hierarchies::of_this_process().map_err(CommandError::failed)?),
         run_dir: folders.pod_state(&id),
         binds: BindsRule::Anywhere,
-        volumes: VolumesRule::Kept(folders.volumes()),
+        volumes: VolumesRule {
+            life: VolumeLife::Kept,
+            named: folders.volumes(),
+            anonymous: folders.pod_root(&id).join("volumes"),
+        },
         logs: config.logs.rule(folders.logs(&id)),
         environment: Vec::new(),
         variables: Variables(loaded.environment.clone()),
@@ -226,8 +249,19 @@ fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
             "document": oci::to_json(&preview.pause),
         },
         "volumes": plan.volumes.iter().map(|volume| {
-            json!({"name": volume.name, "path": volume.path.display().to_string()})
+            json!({
+                "name": volume.name,
+                "kind": match volume.place {
+                    VolumePlace::Pod { .. } => "pod",
+                    VolumePlace::Kept { .. } => "kept",
+                    VolumePlace::External { .. } => "external",
+                    VolumePlace::Tmpfs { .. } => "tmpfs",
+                    VolumePlace::Bind { .. } => "bind",
+                },
+                "path": volume.path().display().to_string(),
+            })
         }).collect::<Vec<_>>(),
+        "images": plan.images.iter().map(|it| it.image.value.as_str()).collect::<Vec<_>>(),
         "containers": plan.containers.iter().zip(&preview.containers)
             .map(|(plan, preview)| container(plan, preview)).collect::<Vec<_>>(),
         "warnings": warnings,
@@ -286,6 +320,10 @@ fn container(plan: &ContainerPlan, preview: &ContainerPreview) -> Value {
     })
 }
 
+fn shown(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
 fn restart(plan: &RestartPlan) -> Value {
     let when = match plan.when {
         RestartWhen::Never => "no",
@@ -302,10 +340,31 @@ fn restart(plan: &RestartPlan) -> Value {
 
 fn mount(plan: &MountPlan) -> Value {
     let source = match &plan.source {
-        MountSource::Bind { path, create, .. } => {
-            json!({"bind": path.display().to_string(), "create": create})
+        MountSource::Bind {
+            path,
+            create,
+            submounts,
+            propagation,
+            ..
+        } => json!({
+            "bind": path.display().to_string(),
+            "create": create,
+            "submounts": match submounts {
+                Submounts::AsTop => "enabled",
+                Submounts::Writable => "writable",
+                Submounts::Left => "disabled",
+            },
+            "propagation": format!("{propagation:?}").to_lowercase(),
+        }),
+        MountSource::Volume {
+            name,
+            subpath,
+            copy,
+            ..
+        } => json!({"volume": name, "subpath": shown(subpath.as_deref()), "copy": copy}),
+        MountSource::Image { image, subpath, .. } => {
+            json!({"image": image, "subpath": shown(subpath.as_deref())})
         }
-        MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
         MountSource::Tmpfs { options } => json!({"tmpfs": options}),
         MountSource::File(file) => json!({
             "file": file.name,

@@ -20,6 +20,7 @@ pub(super) fn run(
     host: HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
+    crate::sys::environment::scrub(TOKEN).map_err(CommandError::failed)?;
     let log = LogTarget::start(LogLevel::Info).map_err(CommandError::failed)?;
     let vars = |name: &str| -> Option<OsString> { environment.get(name).cloned() };
     let env = ExecutorEnv::from_vars(&vars).map_err(CommandError::failed)?;

@@ -16,13 +16,14 @@ use super::detach::{self, DetachFlags, Detached};
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
-use super::{Environment, plan};
+use super::{Environment, plan, policy};
 use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
 use crate::executor::{LogTarget, unmet, with_causes};
 use crate::journal::Owner;
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
+use crate::policy::Policy;
 use crate::supervisor::course::RunningMeans;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
@@ -76,7 +77,12 @@ pub(super) fn run(
     })
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
-    let loaded = plan::load(project, environment)?;
+    let policy = policy::of_up(&config);
+    let limits = policy.as_ref().map(Policy::loader_limits);
+    let loaded = plan::load(project, environment, limits.unwrap_or_default())?;
+    if let Some(policy) = &policy {
+        policy::hold(&loaded, policy)?;
+    }
     let detached = args.detach.supervise.then(Detached::begin).transpose();
     let mut background = Background {
         detached: detached.map_err(CommandError::failed)?,

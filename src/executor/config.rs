@@ -13,6 +13,7 @@ use super::trust::{self, Untrusted};
 use crate::compose::model::ByteSize;
 use crate::compose::units;
 use crate::pod::logging::LogsRule;
+use crate::policy::PolicyFile;
 use crate::supervisor::runtime::RuntimeChoice;
 
 /// Where the file is when no flag names it.
@@ -25,6 +26,7 @@ pub struct Config {
     pub containerd: ContainerdConfig,
     pub network: NetworkConfig,
     pub logs: LogsConfig,
+    pub policy: PolicyFile,
 }
 
 /// `[containerd]`.
@@ -150,6 +152,11 @@ impl Config {
             return Ok(Self::default());
         }
         trust::file(path).map_err(ConfigError::Untrusted)?;
+        Self::read(path)
+    }
+
+    /// Reads a file whoever it is of: only to show what it would mean.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
@@ -158,7 +165,7 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
+        let mut config: Self = toml::from_str(text).map_err(|error| {
             let before = error
                 .span()
                 .and_then(|span| text.get(..span.start))
@@ -169,7 +176,9 @@ impl Config {
                 path: path.to_owned(),
                 message,
             }
-        })
+        })?;
+        config.policy.locate(path, text);
+        Ok(config)
     }
 }
 
@@ -183,7 +192,10 @@ mod tests {
 
     #[test]
     fn an_empty_file_means_the_defaults() {
-        assert_eq!(parse("").unwrap(), Config::default());
+        let empty = parse("").unwrap();
+        assert_eq!(empty.containerd, Config::default().containerd);
+        assert_eq!(empty.network, Config::default().network);
+        assert_eq!(empty.logs, Config::default().logs);
     }
 
     #[test]
@@ -205,7 +217,12 @@ mod tests {
             error,
             "the configuration config.toml is wrong: line 2: unknown field `mod`, expected `mode`"
         );
-        assert!(parse("[policy]\n").is_err());
+        assert!(parse("[polcy]\n").is_err());
+        let error = parse("[policy.privileges]\n\nprivilegd = true\n").unwrap_err();
+        assert!(
+            error.contains("line 3: unknown field `privilegd`"),
+            "{error}"
+        );
         let error = parse("[logs]\nmax_size = \"many\"\n").unwrap_err();
         assert!(error.contains("line 2"), "{error}");
         assert!(

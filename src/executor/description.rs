@@ -171,6 +171,7 @@ mod tests {
             labels: Vec::new(),
             data: None,
             resources: Resources::default(),
+            role: None,
             limits: Limits::default(),
             kill_grace_period: None,
             command: None,

@@ -216,6 +216,7 @@ impl Executor {
         Ok(Ground::new(
             self.env.clone(),
             sandbox,
+            subscribed.framework.clone(),
             config,
             &self.options,
             self.environment.clone(),

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::refusal::Refusal;
-use super::status_data::{Data, ServiceData, problems};
+use super::status_data::{Data, ServiceData, problems, violations};
 use crate::compose::diagnostic::Kind;
 use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
 use crate::supervisor::report::{
@@ -31,6 +31,10 @@ pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
             diagnostics,
             sources,
         } => problems(diagnostics, sources),
+        Refusal::Policy {
+            violations: found,
+            sources,
+        } => violations(found, sources),
         _ => Vec::new(),
     };
     let (code, reason) = classify(refusal);
@@ -112,6 +116,7 @@ fn classify(refusal: &Refusal) -> (&'static str, Reason) {
         {
             ("CE-POLICY", Reason::TaskUnauthorized)
         }
+        Refusal::Policy { .. } => ("CE-POLICY", Reason::TaskUnauthorized),
         Refusal::Files { .. } | Refusal::Description(_) => ("CE-SPEC", Reason::TaskInvalid),
         Refusal::Sandbox(_) => ("CE-SANDBOX", Reason::TaskInvalid),
         Refusal::Configuration(_) => ("CE-CONFIG", Reason::TaskUnauthorized),

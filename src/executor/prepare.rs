@@ -11,17 +11,18 @@ use super::config::{Config, NetworkMode};
 use super::description::Description;
 use super::placement;
 use super::refusal::Refusal;
-use super::sandbox::{OWN_FOLDER, Sandbox};
+use super::sandbox::{OWN_FOLDER, Sandbox, SandboxError};
 use super::sandbox_files::SandboxFiles;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
-use crate::mesos::{ExecutorEnv, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
+use crate::policy::{self, Policy, Ports, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::pod::{PodRequest, TimeLimit};
@@ -33,6 +34,8 @@ use crate::sys;
 pub(super) struct Ground {
     pub env: ExecutorEnv,
     pub sandbox: Sandbox,
+    /// As the agent tells it.
+    pub framework: FrameworkInfo,
     pub config: Config,
     pub folders: Folders,
     /// containerd's socket, where a flag names another than the configuration.
@@ -48,6 +51,7 @@ impl Ground {
     pub(super) fn new(
         env: ExecutorEnv,
         sandbox: Sandbox,
+        framework: FrameworkInfo,
         config: Config,
         options: &super::ExecutorOptions,
         environment: BTreeMap<String, String>,
@@ -55,6 +59,7 @@ impl Ground {
         Self {
             env,
             sandbox,
+            framework,
             config,
             folders: options.folders.clone(),
             containerd: options.containerd.clone(),
@@ -113,8 +118,15 @@ pub(super) async fn prepare(
 ) -> Result<Box<Prepared>, Refusal> {
     ground.sandbox.check_own_folder()?;
     let description = Description::of(task, &ground.files, &ground.environment)?;
-    let loaded = load(ground, &description)?;
+    let policy = ground.config.policy.in_force(&whom(ground, task));
+    let loaded = load(ground, &description, &policy)?;
     tell(&loaded.warnings, &loaded.sources);
+    let archives: Vec<PathBuf> = description
+        .archives
+        .iter()
+        .map(|path| ground.sandbox.path().join(path))
+        .collect();
+    let loaded = allowed(ground, loaded, &policy, &archives)?;
     let host = ground.host().await?;
     let container = ground
         .sandbox
@@ -130,29 +142,31 @@ pub(super) async fn prepare(
     );
     let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
+    let opened = policy.mounts.host_paths.places();
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
+            NetworkPlan::Host if *policy.resources.ports == Ports::Any => PortsRule::Reachable,
             NetworkPlan::Host => PortsRule::Offered(task.resources.ports.clone()),
         },
         network,
         host_ports: PortsRule::Offered(task.resources.ports.clone()),
         kernel: host.kernel().clone(),
         run_dir: ground.folders.pod_state(&id),
-        binds: BindsRule::Beneath(ground.sandbox.path().to_owned()),
-        volumes: VolumesRule::Sandbox(own_folder(ground, "volumes", ordinal)),
+        binds: BindsRule::Beneath(
+            std::iter::once(ground.sandbox.path().to_owned())
+                .chain(opened.clone())
+                .collect(),
+        ),
+        volumes: volumes(ground, ordinal),
         logs: ground.config.logs.rule(own_folder(ground, "logs", ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
         host_address: sys::host::address(),
-        archives: description
-            .archives
-            .iter()
-            .map(|path| ground.sandbox.path().join(path))
-            .collect(),
+        archives,
         id: id.clone(),
     };
     let Loaded {
@@ -186,7 +200,8 @@ pub(super) async fn prepare(
             base_is_ours: true,
             base_others: placement.others,
         },
-        user_files: UserFiles::Sandbox(ground.sandbox.folder()?),
+        user_files: UserFiles::beneath(ground.sandbox.folder()?, opened)
+            .map_err(SandboxError::Open)?,
         prefix,
         running_means: description.running_means,
         time_limit: task.max_completion_time.map(|after| TimeLimit {
@@ -197,7 +212,47 @@ pub(super) async fn prepare(
     Ok(Box::new(Prepared { host, request }))
 }
 
-fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
+/// Whose policy holds: by the agent's word, and never by the task's own.
+fn whom(ground: &Ground, task: &Task) -> Whom {
+    let only_role = match ground.framework.roles.as_slice() {
+        [role] => Some(role.clone()),
+        _ => None,
+    };
+    Whom {
+        principal: ground.framework.principal.clone(),
+        role: task.role.clone().or(only_role),
+    }
+}
+
+/// The same project, if the operator allows all of it.
+fn allowed(
+    ground: &Ground,
+    loaded: Loaded,
+    policy: &Policy,
+    archives: &[PathBuf],
+) -> Result<Loaded, Refusal> {
+    let ours = [ground.folders.root(), ground.folders.state()];
+    let guarded: Vec<PathBuf> = ours
+        .into_iter()
+        .chain(ground.sandbox.work_dir())
+        .map(Path::to_owned)
+        .collect();
+    let place = Surroundings {
+        sandbox: ground.sandbox.path(),
+        guarded: &guarded,
+        archives,
+    };
+    let violations = policy::check(&loaded.project, policy, place);
+    if violations.is_empty() {
+        return Ok(loaded);
+    }
+    Err(Refusal::Policy {
+        violations,
+        sources: loaded.sources,
+    })
+}
+
+fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<Loaded, Refusal> {
     let sandbox = ground.sandbox.path().to_owned();
     let options = LoadOptions {
         files: description
@@ -210,9 +265,10 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
         project_name: description.project.clone(),
         profiles: description.profiles.clone(),
         environment: description.environment.clone(),
+        limits: policy.loader_limits(),
         ..LoadOptions::default()
     };
-    let files = SandboxFiles::new(ground.sandbox.folder()?);
+    let files = SandboxFiles::new(ground.sandbox.users_folder()?, options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
         diagnostics: error.diagnostics,
         sources: error.sources,
@@ -230,8 +286,17 @@ fn load(ground: &Ground, description: &Description) -> Result<Loaded, Refusal> {
     Ok(loaded)
 }
 
-/// Where the pod's named volumes are, or its logs. Pods of one executor share its sandbox, but
-/// nothing in it.
+/// Where the pod's volumes are.
+fn volumes(ground: &Ground, ordinal: u32) -> VolumesRule {
+    VolumesRule {
+        life: VolumeLife::Sandbox,
+        named: own_folder(ground, "volumes", ordinal),
+        anonymous: own_folder(ground, "anonymous", ordinal),
+    }
+}
+
+/// Where the pod's volumes are, or its logs. Pods of one executor share its sandbox, but nothing
+/// in it.
 fn own_folder(ground: &Ground, what: &str, ordinal: u32) -> PathBuf {
     let name = match ordinal {
         0 => what.to_owned(),

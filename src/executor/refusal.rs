@@ -6,6 +6,7 @@ use super::placement::PlacementError;
 use super::sandbox::SandboxError;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
+use crate::policy::Violation;
 use crate::supervisor::host::HostError;
 
 /// A task that is not launched.
@@ -24,6 +25,11 @@ pub(super) enum Refusal {
     #[error("the Compose file can't be run")]
     Files {
         diagnostics: Vec<Diagnostic>,
+        sources: SourceMap,
+    },
+    #[error("the operator's policy does not allow the pod")]
+    Policy {
+        violations: Vec<Violation>,
         sources: SourceMap,
     },
     #[error("this host can't run pods")]

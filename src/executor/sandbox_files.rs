@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::compose::Limits;
 use crate::compose::files::{FileError, FileKind, Files};
 use crate::sys::beneath::{Error, Folder, Kind};
 
@@ -15,11 +14,9 @@ pub(super) struct SandboxFiles {
 }
 
 impl SandboxFiles {
-    pub(super) fn new(sandbox: Folder) -> Self {
-        Self {
-            sandbox,
-            limit: Limits::default().file_bytes,
-        }
+    /// `limit` bounds the bytes of each file.
+    pub(super) fn new(sandbox: Folder, limit: u64) -> Self {
+        Self { sandbox, limit }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
+use crate::policy::Violation;
 use crate::supervisor::report::{ExitStatus, HealthStatus, ServiceEnd, ServiceState};
 
 const DATA_MAX: usize = 8 << 10;
@@ -28,6 +29,13 @@ pub(super) struct Data {
 /// One thing that is wrong with a file.
 #[derive(Debug, Serialize)]
 pub(super) struct ProblemData {
+    /// What the policy forbids has one of its own, and the field that forbids it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_field: Option<&'static str>,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
@@ -147,6 +155,9 @@ pub(super) fn problems(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<P
             .first()
             .and_then(|label| sources.place(label.span));
         ProblemData {
+            code: None,
+            key: None,
+            policy_field: None,
             message: diagnostic.message.clone(),
             file: place.map(|place| place.file.display().to_string()),
             line: place.map(|place| place.line),
@@ -155,6 +166,19 @@ pub(super) fn problems(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<P
         }
     };
     diagnostics.iter().map(problem).collect()
+}
+
+pub(super) fn violations(violations: &[Violation], sources: &SourceMap) -> Vec<ProblemData> {
+    let diagnostics: Vec<Diagnostic> = violations.iter().map(Violation::diagnostic).collect();
+    let problems = problems(&diagnostics, sources).into_iter().zip(violations);
+    problems
+        .map(|(problem, violation)| ProblemData {
+            code: Some(violation.code.clone()),
+            key: Some(violation.key.clone()),
+            policy_field: Some(violation.field),
+            ..problem
+        })
+        .collect()
 }
 
 impl ProblemData {

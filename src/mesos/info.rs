@@ -42,7 +42,10 @@ pub struct FrameworkInfo {
     pub name: String,
     /// As whom its tasks run, where they don't say.
     pub user: String,
+    /// As whom it authenticated with the master; a master that does not ask lets it say anything.
     pub principal: Option<String>,
+    /// The roles it is subscribed to; `*` is everybody's.
+    pub roles: Vec<String>,
     pub labels: Vec<Label>,
     /// Those that are known here.
     pub capabilities: Vec<Capability>,
@@ -106,6 +109,11 @@ impl FrameworkInfo {
             name: framework.name.clone(),
             user: framework.user.clone(),
             principal: framework.principal.clone(),
+            // The list goes with the capability MULTI_ROLE; others have the one.
+            roles: match framework.roles.as_slice() {
+                [] => vec![framework.role().to_owned()],
+                roles => roles.to_vec(),
+            },
             labels: labels(framework.labels.as_ref()),
             capabilities: framework
                 .capabilities

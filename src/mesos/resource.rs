@@ -78,9 +78,18 @@ impl Resources {
             r#type: proto::value::Type::Scalar.into(),
             scalar: Some(proto::value::Scalar { value }),
             ranges: None,
+            allocation_info: None,
         })
         .collect()
     }
+}
+
+/// The role that all of a task's resources are allocated to: the master takes no mixture.
+pub(super) fn role(resources: &[proto::Resource]) -> Option<String> {
+    let mut allocated = resources
+        .iter()
+        .filter_map(|resource| resource.allocation_info.as_ref());
+    allocated.find_map(|info| info.role.clone())
 }
 
 impl Limits {
@@ -151,6 +160,7 @@ mod tests {
             r#type: proto::value::Type::Scalar.into(),
             scalar: Some(proto::value::Scalar { value }),
             ranges: None,
+            allocation_info: None,
         }
     }
 
@@ -164,6 +174,7 @@ mod tests {
             r#type: proto::value::Type::Ranges.into(),
             scalar: None,
             ranges: Some(proto::value::Ranges { range }),
+            allocation_info: None,
         }
     }
 

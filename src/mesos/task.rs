@@ -10,7 +10,7 @@ use super::id::{AgentId, TaskId};
 use super::info::{self, ExecutorInfo, Label};
 use super::probe::{Check, HealthCheck};
 use super::proto;
-use super::resource::{Limits, Resources};
+use super::resource::{self, Limits, Resources};
 
 /// One task of a launch. Labels, data and commands are the framework's users': not
 /// to be trusted.
@@ -22,6 +22,8 @@ pub struct Task {
     pub labels: Vec<Label>,
     pub data: Option<Bytes>,
     pub resources: Resources,
+    /// The role that the resources are allocated to, by the master's word; none from masters before 1.2.
+    pub role: Option<String>,
     pub limits: Limits,
     /// The grace of its kill policy; a KILL's own goes before it.
     pub kill_grace_period: Option<Duration>,
@@ -80,6 +82,7 @@ impl Task {
             labels: info::labels(task.labels.as_ref()),
             data: task.data,
             resources: Resources::from_proto(&task.resources),
+            role: resource::role(&task.resources),
             limits: Limits::from_proto(&task.limits),
             kill_grace_period: task.kill_policy.as_ref().and_then(grace_period),
             command: task.command.as_ref().map(Command::from_proto),
@@ -211,6 +214,9 @@ mod tests {
                 r#type: proto::value::Type::Ranges.into(),
                 scalar: None,
                 ranges: Some(proto::value::Ranges { range: vec![range] }),
+                allocation_info: Some(proto::resource::AllocationInfo {
+                    role: Some("shop".to_owned()),
+                }),
             }],
             labels: Some(proto::Labels {
                 labels: vec![proto::Label {
@@ -254,6 +260,7 @@ mod tests {
         );
         let ports: [RangeInclusive<u16>; 1] = [31_000..=31_001];
         assert_eq!(task.resources.ports, ports);
+        assert_eq!(task.role.as_deref(), Some("shop"));
         let discovered: Vec<(u16, &str)> = task
             .discovery_ports
             .iter()

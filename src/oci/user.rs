@@ -28,6 +28,8 @@ pub enum UserError {
     NoSuchGroup { name: String },
     #[error("\"{id}\" is no user's or group's number: 0 to {MAX_ID} are")]
     OutOfRange { id: String },
+    #[error("the image's /etc/passwd makes root of the user \"{id}\"")]
+    RootByNumber { id: String },
 }
 
 const PASSWD: &str = "/etc/passwd";
@@ -117,6 +119,10 @@ impl Accounts {
             (None, Some(uid)) => (uid, 0, String::new()),
             (None, None) => return Err(UserError::NoSuchUser { name: user.into() }),
         };
+        // All digits can be a name, too. Who writes 1000 has ruled root out, and so may a policy have.
+        if uid == 0 && number.is_some_and(|number| number != 0) {
+            return Err(UserError::RootByNumber { id: user.into() });
+        }
         let mut groups = Vec::new();
         if !group.is_empty() {
             gid = self.group(group)?;
@@ -266,6 +272,17 @@ wrapped:x:4294967295:nobody
         assert!(matches!(refused("wrapped"), UserError::OutOfRange { .. }));
         assert!(matches!(refused("negative"), UserError::OutOfRange { .. }));
         assert!(matches!(refused("0:wrapped"), UserError::OutOfRange { .. }));
+    }
+
+    #[test]
+    fn a_number_never_becomes_root() {
+        let passwd = b"1000:x:0:0::/:\nzero:x:0:0::/:\n";
+        let accounts = Accounts::parse(passwd, b"").unwrap();
+        let error = accounts.resolve("1000:1000").unwrap_err();
+        assert_eq!(error, UserError::RootByNumber { id: "1000".into() });
+        assert_eq!(accounts.resolve("zero").unwrap().uid, 0);
+        assert_eq!(accounts.resolve("0").unwrap().uid, 0);
+        assert_eq!(accounts.resolve("1001").unwrap().uid, 1001);
     }
 
     #[test]

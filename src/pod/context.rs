@@ -64,8 +64,8 @@ pub enum PortsRule {
 /// Which of the host's files may be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BindsRule {
-    /// Those beneath the sandbox.
-    Beneath(PathBuf),
+    /// Those beneath the sandbox, and beneath what the operator has opened.
+    Beneath(Vec<PathBuf>),
     /// What the user who types `up` names.
     Anywhere,
 }
@@ -74,19 +74,29 @@ impl BindsRule {
     /// Whether a path may be named, by its text: what it stands for is the kernel's to say.
     pub(super) fn allow(&self, path: &Path) -> bool {
         match self {
-            Self::Beneath(sandbox) => path.starts_with(sandbox),
+            Self::Beneath(places) => places.iter().any(|place| path.starts_with(place)),
             Self::Anywhere => true,
         }
     }
 }
 
-/// Where named volumes are.
+/// Where volumes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VolumesRule {
-    /// `<sandbox>/compose-executor/volumes`: they end with the sandbox.
-    Sandbox(PathBuf),
-    /// `<root>/volumes`, under the project's name: they are kept.
-    Kept(PathBuf),
+pub struct VolumesRule {
+    pub life: VolumeLife,
+    /// The folder of those with a name.
+    pub named: PathBuf,
+    /// The folder of those without. They end with the pod.
+    pub anonymous: PathBuf,
+}
+
+/// How long a named volume lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeLife {
+    /// It ends with the task's sandbox, in which it is.
+    Sandbox,
+    /// It is kept, under the project's name.
+    Kept,
 }
 
 /// What the machine and its kernel have, as far as a file can ask for it.
@@ -140,8 +150,12 @@ pub(super) mod testing {
             host_ports: PortsRule::Reachable,
             kernel: crate::pod::testing::kernel(),
             run_dir: "/run/pod".into(),
-            binds: BindsRule::Beneath("/p".into()),
-            volumes: VolumesRule::Sandbox("/p/own/volumes".into()),
+            binds: BindsRule::Beneath(vec!["/p".into()]),
+            volumes: VolumesRule {
+                life: VolumeLife::Sandbox,
+                named: "/p/own/volumes".into(),
+                anonymous: "/p/own/anonymous".into(),
+            },
             logs: LogsRule {
                 folder: "/p/own/logs".into(),
                 max_size: ByteSize(50 << 20),

@@ -21,6 +21,7 @@ use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
 use super::progress::Progress;
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
+use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
@@ -197,6 +198,7 @@ pub(super) struct PodRun {
     pub(super) host: Arc<Host>,
     pub(super) plan: PodPlan,
     pub(super) user_files: UserFiles,
+    pub(super) storage: Storage,
     pub(super) journal: Journal,
     pub(super) logs: Logs,
     pub(super) exits: Exits,
@@ -271,6 +273,7 @@ impl PodRun {
                 host,
                 plan,
                 user_files,
+                storage: Storage::default(),
                 journal,
                 logs,
                 orders,

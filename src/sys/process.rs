@@ -1,5 +1,7 @@
 //! Processes: held by descriptor, known by more than their number, and what /proc tells of them.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -256,6 +258,24 @@ pub fn session(pid: u32) -> Result<i32, Error> {
         source,
     })?;
     Ok(stat.session)
+}
+
+/// The variables a process was started with, those that are text. Empty when it is gone, or not to be
+/// looked at.
+pub fn environment(pid: u32) -> BTreeMap<String, String> {
+    let variables = process(pid, "environ").and_then(|process| {
+        process.environ().map_err(|source| Error::Proc {
+            pid,
+            file: "environ",
+            source,
+        })
+    });
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    variables
+        .map(|variables| variables.into_iter().filter_map(text).collect())
+        .unwrap_or_default()
 }
 
 /// The words a process was started with. Empty for a zombie and for the kernel's own threads.

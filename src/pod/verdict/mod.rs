@@ -109,12 +109,6 @@ impl Row {
         Self { key, verdict, text }
     }
 
-    /// For a key whose effect is being written: `text` tells the effect.
-    const fn not_yet(key: &'static str, text: &'static str) -> Self {
-        let verdict = Verdict::NotYet;
-        Self { key, verdict, text }
-    }
-
     /// What a user is told of it where `path` (`services.web.cpuset`) stands; nothing of what needs
     /// no word.
     pub(super) fn diagnose(&self, path: &str, span: Span) -> Option<Diagnostic> {

@@ -23,16 +23,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::unix::pipe;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::logfile::Side;
 use crate::sys;
 use lines::{Lane, flush};
 pub use output::Outputs;
 pub use service_logs::ServiceLogs;
-use stream::{Hold, Stream};
+use stream::Stream;
 use tail::Tail;
 
 /// How long a stream is read on after its container's end, and how long the last lines may take.
@@ -65,8 +65,8 @@ pub struct Logs {
 struct Service {
     prefix: Bytes,
     tail: Arc<Mutex<Tail>>,
-    /// How long the streams of its latest container are to be read.
-    hold: watch::Sender<Hold>,
+    /// Its latest container has ended: its streams are read for another [`DRAIN`].
+    ended: CancellationToken,
 }
 
 impl Logs {
@@ -81,7 +81,7 @@ impl Logs {
             let service = Service {
                 prefix: text(prefix, n, name, width),
                 tail: Arc::default(),
-                hold: watch::channel(Hold::Open).0,
+                ended: CancellationToken::new(),
             };
             ((*name).to_owned(), service)
         };
@@ -99,8 +99,8 @@ impl Logs {
     }
 
     /// Opens the FIFOs of a service's container and reads them from now on. They must exist;
-    /// whoever writes to them may come later. A terminal has no standard error. What is still read
-    /// of an earlier container of the service is let go.
+    /// whoever writes to them may come later. A terminal has no standard error. The streams of an
+    /// earlier container of the service are read to their end, for a second at most.
     pub fn attach(
         &mut self,
         service: &str,
@@ -122,8 +122,8 @@ impl Logs {
             sys::pipe::enlarge(fifo.as_fd(), FIFO_SIZE)?;
             opened.push((side, fifo));
         }
-        known.hold.send_replace(Hold::Released);
-        known.hold = watch::channel(Hold::Open).0;
+        known.ended.cancel();
+        known.ended = CancellationToken::new();
         let own = self.own.as_ref().and_then(|own| own.of(service));
         for (side, fifo) in opened {
             let stream = Stream {
@@ -132,8 +132,7 @@ impl Logs {
                 own: own.map(|own| Lane::new(own.clone(), service, side)),
                 tail: Arc::clone(&known.tail),
             };
-            self.streams
-                .spawn(stream.pump(fifo, known.hold.subscribe()));
+            self.streams.spawn(stream.pump(fifo, known.ended.clone()));
         }
         // Of those that have ended before, as a service's that is started again and again.
         while self.streams.try_join_next().is_some() {}
@@ -144,7 +143,7 @@ impl Logs {
     /// it is read for another second at most.
     pub fn ended(&self, service: &str) {
         if let Some(service) = self.services.get(service) {
-            service.hold.send_replace(Hold::Draining);
+            service.ended.cancel();
         }
     }
 

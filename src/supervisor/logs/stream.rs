@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::DRAIN;
 use super::line_buffer::LineBuffer;
@@ -29,24 +29,14 @@ pub(super) struct Stream {
     pub(super) tail: Arc<Mutex<Tail>>,
 }
 
-/// How long a stream is still to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// Until its last writer has closed it.
-    Open,
-    /// The same, but no longer than [`DRAIN`]: the container has ended.
-    Draining,
-    /// No more: somebody else reads it from now on.
-    Released,
-}
-
 impl Stream {
-    /// Reads until the last writer has closed the FIFO, or as long as `hold` says.
-    pub(super) async fn pump(mut self, mut fifo: pipe::Receiver, mut hold: watch::Receiver<Hold>) {
+    /// Reads until the last writer has closed the FIFO, but no longer than [`DRAIN`] once the
+    /// container has ended.
+    pub(super) async fn pump(mut self, mut fifo: pipe::Receiver, ended: CancellationToken) {
         let mut buffer = LineBuffer::default();
         tokio::select! {
             () = self.read(&mut fifo, &mut buffer) => {}
-            () = released(&mut hold) => {}
+            () = drained(&ended) => {}
         }
         if let Some(last) = buffer.rest() {
             self.send(last).await;
@@ -115,20 +105,10 @@ fn prefixed(lines: &mut Bytes, prefix: &[u8]) -> (Bytes, u64) {
     (batch.freeze(), count)
 }
 
-async fn released(hold: &mut watch::Receiver<Hold>) {
-    // An error says that whoever could let go is gone; then the last writer decides.
-    let told = hold
-        .wait_for(|hold| *hold != Hold::Open)
-        .await
-        .map(|hold| *hold);
-    match told {
-        Ok(Hold::Draining) => {
-            let released = hold.wait_for(|hold| *hold == Hold::Released);
-            let _ = timeout(DRAIN, released).await;
-        }
-        Ok(_) => {}
-        Err(_) => std::future::pending().await,
-    }
+/// The end of a stream that somebody still holds open.
+async fn drained(ended: &CancellationToken) {
+    ended.cancelled().await;
+    sleep(DRAIN).await;
 }
 
 #[cfg(test)]
@@ -152,8 +132,8 @@ mod tests {
     struct Pump {
         folder: tempfile::TempDir,
         outputs: Outputs,
-        hold: watch::Sender<Hold>,
-        stream: Option<(Stream, pipe::Receiver, watch::Receiver<Hold>)>,
+        ended: CancellationToken,
+        stream: Option<(Stream, pipe::Receiver)>,
     }
 
     impl Pump {
@@ -169,12 +149,11 @@ mod tests {
                 tail: Arc::default(),
             };
             let fifo = pipe::OpenOptions::new().open_receiver(&path).unwrap();
-            let (hold, heard) = watch::channel(Hold::Open);
             Self {
                 folder,
                 outputs,
-                hold,
-                stream: Some((stream, fifo, heard)),
+                ended: CancellationToken::new(),
+                stream: Some((stream, fifo)),
             }
         }
 
@@ -190,8 +169,8 @@ mod tests {
         }
 
         async fn run(&mut self) {
-            let (stream, fifo, heard) = self.stream.take().unwrap();
-            stream.pump(fifo, heard).await;
+            let (stream, fifo) = self.stream.take().unwrap();
+            stream.pump(fifo, self.ended.clone()).await;
         }
 
         async fn written(&self) -> bool {
@@ -334,7 +313,7 @@ mod tests {
         let mut pump = Pump::new(fd);
         let mut left_open = pump.fifo();
         left_open.write_all(b"one\ntwo").unwrap();
-        pump.hold.send(Hold::Draining).unwrap();
+        pump.ended.cancel();
         pump.run().await;
         drop(left_open);
         assert!(pump.written().await);
