@@ -17,6 +17,9 @@ pub(crate) fn tests() -> Vec<Test> {
         running_is_healthy,
         ill_health_before_running_fails_the_task,
         running_may_mean_started_and_health_is_told_later,
+        a_health_check_by_http_looks_into_the_pods_network,
+        a_health_check_that_fails_too_often_ends_the_task,
+        a_check_is_told_with_every_update,
     ]);
     all
 }
@@ -184,4 +187,67 @@ fn running_may_mean_started_and_health_is_told_later(lab: &Lab) {
     run.kill();
     assert_eq!(run.until_end().state(), "TASK_KILLED");
     run.until_gone();
+}
+
+/// Serves one page on port 8080 of the pod's own network.
+const SERVES: &str = r#"
+  web:
+    image: app:1
+    command: [sh, -c, "mkdir /www; echo hello > /www/page; exec httpd -f -p 8080 -h /www"]
+"#;
+
+fn a_health_check_by_http_looks_into_the_pods_network(lab: &Lab) {
+    let check = r#"{"health_check": {"type": "HTTP", "http": {"port": 8080, "path": "/page"},
+        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 60}}"#;
+    let mut run = Task::app(lab, SERVES)
+        .option("--merge-task", check)
+        .launch();
+    let running = run.until_state("TASK_RUNNING");
+    assert_eq!(running.healthy(), None, "nothing is known yet");
+    let well = run.until_update("health", |update| update.healthy().is_some());
+    assert_eq!(well.healthy(), Some(true), "{}", well.message());
+    assert_eq!(well.state(), "TASK_RUNNING");
+    assert_eq!(well.reason(), "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED");
+    run.kill();
+    let end = run.until_end();
+    assert_eq!((end.state(), end.healthy()), ("TASK_KILLED", Some(true)));
+    run.until_gone();
+}
+
+fn a_health_check_that_fails_too_often_ends_the_task(lab: &Lab) {
+    let check = r#"{"health_check": {"type": "TCP", "tcp": {"port": 9},
+        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 0,
+        "consecutive_failures": 2}}"#;
+    let mut run = Task::app(lab, SERVES)
+        .option("--merge-task", check)
+        .launch();
+    let ill = run.until_update("ill health", |update| update.healthy() == Some(false));
+    assert_eq!(ill.state(), "TASK_RUNNING");
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_FAILED");
+    assert_eq!(end.healthy(), Some(false));
+    for words in ["CE-HEALTH", "refused"] {
+        assert!(end.message().contains(words), "{}", end.message());
+    }
+    run.until_gone();
+}
+
+fn a_check_is_told_with_every_update(lab: &Lab) {
+    let check = r#"{"check": {"type": "COMMAND", "command": {"command": {"value": "exit $CODE",
+        "environment": {"variables": [{"name": "CODE", "value": "3"}]}}},
+        "delay_seconds": 0, "interval_seconds": 0.2}}"#;
+    let mut run = Task::app(lab, SERVES)
+        .option("--merge-task", check)
+        .launch();
+    let told = run.until_update("a result", |update| {
+        update.check_status()["command"]["exit_code"] == 3
+    });
+    assert_eq!(told.state(), "TASK_RUNNING");
+    assert_eq!(told.reason(), "REASON_TASK_CHECK_STATUS_UPDATED");
+    run.kill();
+    assert_eq!(run.until_end().state(), "TASK_KILLED");
+    run.until_gone();
+    for update in run.updates() {
+        assert_eq!(update.check_status()["type"], "COMMAND", "{update:?}");
+    }
 }

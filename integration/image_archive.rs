@@ -116,6 +116,31 @@ impl Image {
         self
     }
 
+    /// One more layer, with one folder in it, of this owner.
+    pub(crate) fn folder(mut self, path: &str, mode: u32, owner: (u64, u64)) -> Self {
+        let mut layer = Tar::new();
+        layer.folder_of(path.trim_start_matches('/'), mode, owner);
+        self.layers.push(layer.finish());
+        self
+    }
+
+    /// One more layer, with one link in it.
+    pub(crate) fn link(mut self, path: &str, target: &str) -> Self {
+        let mut layer = Tar::new();
+        layer.link(path.trim_start_matches('/'), target);
+        self.layers.push(layer.finish());
+        self
+    }
+
+    /// A path that the image declares to be a volume.
+    pub(crate) fn volume(mut self, path: &str) -> Self {
+        if self.config["Volumes"].is_null() {
+            self.config["Volumes"] = json!({});
+        }
+        self.config["Volumes"][path] = json!({});
+        self
+    }
+
     /// Writes it, over what may be there.
     ///
     /// # Panics
@@ -312,7 +337,13 @@ impl Tar {
     }
 
     fn folder(&mut self, path: &str, mode: u32) {
+        self.folder_of(path, mode, (0, 0));
+    }
+
+    fn folder_of(&mut self, path: &str, mode: u32, (uid, gid): (u64, u64)) {
         let mut header = Self::header(EntryType::Directory, mode);
+        header.set_uid(uid);
+        header.set_gid(gid);
         self.append(|tar| tar.append_data(&mut header, path, io::empty()));
     }
 

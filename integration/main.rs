@@ -16,6 +16,7 @@ mod attributes;
 mod cleanup;
 mod client;
 mod commands;
+mod corpora;
 mod doctor;
 mod executor_crash;
 mod faults;
@@ -47,6 +48,7 @@ mod runtimes;
 mod services;
 mod several_tasks;
 mod storage;
+mod storage_attacks;
 mod sys;
 mod threats;
 mod trial;
@@ -91,7 +93,9 @@ fn tests() -> Vec<Test> {
         restarts::tests(),
         hooks::tests(),
         attributes::tests(),
+        corpora::tests(),
         storage::tests(),
+        storage_attacks::tests(),
         names::tests(),
         several_tasks::tests(),
         runtimes::tests(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use compose_executor::sys::beneath::Folder;
 use compose_executor::sys::cgroup::Hierarchies;
 use compose_executor::sys::mountns::Mount;
+use compose_executor::sys::pin::{self, Pinning};
 use compose_executor::sys::process::Namespaces;
 use compose_executor::sys::{fifo, mount, mountns, netns, tree};
 
@@ -200,7 +201,7 @@ fn what_was_pinned_stays_what_it_was(lab: &Lab) {
     let sandbox = Folder::open(&folder.join("sandbox")).expect("it is there");
     let entry = sandbox.entry(Path::new("data")).expect("it is there");
     let pinned = folder.join("pinned");
-    mount::pin(&entry, &pinned).expect("root binds folders");
+    pin::pin(&entry, &pinned, Pinning::default()).expect("root binds folders");
 
     fs::rename(folder.join("sandbox/data"), folder.join("sandbox/moved")).expect("users move");
     std::os::unix::fs::symlink("/etc", folder.join("sandbox/data")).expect("users link");

@@ -28,7 +28,11 @@ const FORBIDDEN: [(&str, &str); 13] = [
     ("init_module", "insmod /bin/busybox"),
     ("syslog", "dmesg"),
     ("pivot_root", "pivot_root /tmp /tmp"),
-    ("clock_settime", "date -s 2020-01-01"),
+    // It ends with 0 all the same.
+    (
+        "clock_settime",
+        "date -s 2020-01-01 2>&1 | sh -c '! grep permitted >&2'",
+    ),
     ("adjtimex", "adjtimex -f 1"),
     ("sethostname", "hostname other"),
 ];
@@ -174,5 +178,10 @@ fn no_weaker_than_docker(lab: &Lab) {
     assert_eq!(limit("Max core file size"), "0");
     assert_eq!(limit("Max open files"), "1024");
     assert_eq!(running.cgroup("one", "pids", "pids.max"), "1024");
-    assert_eq!(running.proc("one", "oom_score_adj"), "0");
+    // No harder to kill than others; how easy is containerd's own measure.
+    let score: i32 = running
+        .proc("one", "oom_score_adj")
+        .parse()
+        .expect("a score is a number");
+    assert!(score >= 0, "{score}");
 }

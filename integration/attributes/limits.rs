@@ -140,12 +140,23 @@ fn disk() -> (String, String) {
     (format!("/dev/{name}"), numbers)
 }
 
+/// Whether the agent's cgroups share devices by weight in a way that every runtime knows.
+fn has_weights() -> bool {
+    ["blkio/blkio.weight", "io.weight", "io.bfq.weight"]
+        .iter()
+        .any(|file| fs::exists(format!("{}/{file}", host::CGROUPS)).unwrap_or_default())
+}
+
 fn block_devices(lab: &Lab) {
     let (path, numbers) = disk();
     let keys = format!(
         "blkio_config:\n  device_read_bps: [{{path: {path}, rate: 1mb}}]\n  device_write_bps: [{{path: {path}, rate: 2mb}}]\n  device_read_iops: [{{path: {path}, rate: 100}}]\n  device_write_iops: [{{path: {path}, rate: 200}}]\n  weight: 300"
     );
     let running = Services::default().with("own", &keys, "").run(lab);
+    if !has_weights() {
+        let told = running.up.stderr();
+        assert!(told.contains("weights have no effect"), "{told}");
+    }
     if host::cgroup_v1() {
         let throttle =
             |name: &str| running.cgroup("own", "blkio", &format!("blkio.throttle.{name}_device"));

@@ -49,17 +49,17 @@ fn capabilities(lab: &Lab) {
 }
 
 fn devices(lab: &Lab) {
-    let keys = "devices: ['/dev/full:/dev/brimming:r', '/dev/zero:/dev/nought']\ndevice_cgroup_rules: ['c 1:11 rw']";
+    let keys = "devices: ['/dev/full:/dev/brimming:r', '/dev/zero:/dev/nought']\ndevice_cgroup_rules: ['c 10:229 rw']";
     let script = "
         echo \"nodes: $(ls -l /dev/brimming /dev/nought | awk '{print $5, $6, $NF}' | tr '\\n' ' ')\"
         echo \"read: $(head -c 2 /dev/nought | wc -c)\"
-        mknod /tmp/messages c 1 11 && head -c 0 /tmp/messages && echo opened by a rule
+        mknod /tmp/fuse c 10 229 && (: < /tmp/fuse) && echo opened by a rule
         mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem 2> /dev/null || echo no memory
     ";
     let services = Services::default().with("own", keys, script).with(
         "other",
         "",
-        "mknod /tmp/messages c 1 11; head -c 0 /tmp/messages 2> /dev/null || echo not for others",
+        "mknod /tmp/fuse c 10 229; (: < /tmp/fuse) 2> /dev/null || echo not for others",
     );
     let running = services.run(lab);
     let nodes = running.told("nodes:");
@@ -68,7 +68,7 @@ fn devices(lab: &Lab) {
     running.assert_told(&["opened by a rule", "no memory", "not for others"]);
     if host::cgroup_v1() {
         let list = running.cgroup("own", "devices", "devices.list");
-        assert!(list.lines().any(|rule| rule == "c 1:11 rw"), "{list}");
+        assert!(list.lines().any(|rule| rule == "c 10:229 rw"), "{list}");
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod config_speed;
+mod density;
 mod idle;
 mod logs;
 mod machine;
@@ -48,7 +49,7 @@ struct Bench {
     run: fn(&Lab, rounds: usize) -> Vec<Table>,
 }
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 5] = [
     Bench {
         name: "config",
         about: "`config` beside docker compose's, and on files that grow",
@@ -68,6 +69,11 @@ const BENCHES: [Bench; 4] = [
         name: "idle",
         about: "memory and wake-ups of a pod that does nothing",
         run: idle::run,
+    },
+    Bench {
+        name: "density",
+        about: "fifty pods at once, a hundred side by side",
+        run: density::run,
     },
 ];
 

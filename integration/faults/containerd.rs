@@ -18,6 +18,8 @@ pub(super) fn tests() -> Vec<Test> {
         killed_and_back_it_changes_nothing,
         an_exit_while_it_is_down_is_told,
         gone_for_too_long_it_ends_the_pod,
+        a_kill_while_it_is_frozen,
+        a_dead_shim_is_named,
         a_dead_pause_container_is_named,
         a_container_killed_by_hand,
     ]
@@ -98,6 +100,40 @@ fn gone_for_too_long_it_ends_the_pod(lab: &Lab) {
     assert!(end.message().starts_with("CE-RUNTIME"), "{}", end.message());
     run.until_gone();
     // What only containerd could take away is cleanup's.
+    lab.cleanup();
+}
+
+fn a_kill_while_it_is_frozen(lab: &Lab) {
+    let mut run = Task::app(lab, SLEEPS).launch();
+    run.until_state("TASK_RUNNING");
+    let pod = run.pod();
+    let daemon = lab.containerd().pid().expect("it runs");
+    kill(daemon, Signal::SIGSTOP).expect("it is our child");
+    run.kill();
+    // By its cgroups, where containerd does not do it.
+    let ended = wait::within(2 * PATIENCE, || {
+        let services = pod.processes().into_iter();
+        (services.filter(|it| it.leaf != "shim").count() == 0).then_some(())
+    });
+    kill(daemon, Signal::SIGCONT).expect("it is our child");
+    assert!(ended.is_some(), "the services outlive the kill");
+    assert_eq!(run.until_end().state(), "TASK_KILLED");
+    run.until_gone();
+    lab.cleanup();
+}
+
+fn a_dead_shim_is_named(lab: &Lab) {
+    let mut run = Task::app(lab, SLEEPS).launch();
+    run.until_state("TASK_RUNNING");
+    let pod = run.pod();
+    kill(part(&pod, "shim"), Signal::SIGKILL).expect("it lives");
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_FAILED");
+    let message = end.message();
+    assert!(message.starts_with("CE-SHIM"), "{message}");
+    assert!(end.data()["service"].is_null(), "no service is to blame");
+    pod.until_dead();
+    run.until_gone();
     lab.cleanup();
 }
 

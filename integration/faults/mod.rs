@@ -13,7 +13,8 @@
 //! | **containerd**: SIGKILL and restart under a pod | `containerd::killed_and_back_it_changes_nothing` |
 //! | a service ends meanwhile | `containerd::an_exit_while_it_is_down_is_told` |
 //! | gone for too long | `containerd::gone_for_too_long_it_ends_the_pod` |
-//! | SIGSTOP | `kill_during_launch` |
+//! | SIGSTOP | `kill_during_launch`, `containerd::a_kill_while_it_is_frozen` |
+//! | the shim: SIGKILL | `containerd::a_dead_shim_is_named` |
 //! | the pause container killed | `containerd::a_dead_pause_container_is_named` |
 //! | a task killed by an operator's hand | `containerd::a_container_killed_by_hand` |
 //! | runc fails at a command that can't be run | `refusals`, `containers::a_command_that_can_not_be_run` |
@@ -40,7 +41,7 @@
 //! doubled events of containerd's are looked at by stopping and killing it, not by a proxy between;
 //! an upgrade of containerd under a pod needs a second version, of which no package registry has one
 //! for this Debian; runc that hangs would need another runc in containerd's PATH, and the deadline of
-//! a call is what a frozen containerd shows too; descriptors, ports and the like that a container
+//! a call is what a frozen containerd shows too, and a frozen shim; descriptors, ports and the like that a container
 //! exhausts are its own; steps of the wall clock would be steps for the whole host, and no code here
 //! reads it but for timestamps; a host out of memory is containerd killed. A pod whose sandbox was
 //! deleted goes on: its log is open, and a KILL ends it as ever.

@@ -100,6 +100,12 @@ impl<'lab> Up<'lab> {
         self
     }
 
+    /// More words of the command line.
+    pub(crate) fn args(mut self, words: &[&str]) -> Self {
+        self.command.args(words);
+        self
+    }
+
     /// A containerd of its own, below the lab's folders.
     pub(crate) fn managed(self) -> Self {
         self.containerd("managed")

@@ -1,5 +1,6 @@
 //! A task for the Mesos of the lab: what it is made of, and its run.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -185,6 +186,10 @@ impl Update {
 
     pub(crate) fn reason(&self) -> &str {
         self.0["reason"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn check_status(&self) -> &Value {
+        &self.0["check_status"]
     }
 
     pub(crate) fn healthy(&self) -> Option<bool> {
@@ -420,10 +425,16 @@ impl<'lab> TaskRun<'lab> {
 
     /// The executor's control group, as it stands in /proc/<pid>/cgroup.
     pub(crate) fn cgroup(&mut self) -> String {
+        let mut all = self.cgroups().into_iter();
+        all.next().expect("an update names the Mesos container")
+    }
+
+    /// The control groups of all executors of this run.
+    pub(crate) fn cgroups(&mut self) -> BTreeSet<String> {
+        let root = self.lab.mesos().cgroups_root();
         let updates = self.updates();
-        let container = updates.iter().find_map(Update::container);
-        let container = container.expect("an update names the Mesos container");
-        format!("/{}/{container}", self.lab.mesos().cgroups_root())
+        let containers = updates.iter().filter_map(Update::container);
+        containers.map(|id| format!("/{root}/{id}")).collect()
     }
 
     /// The executor itself, not the launcher above it.

@@ -1,5 +1,7 @@
 //! `plan`: what `up` would do, shown and not done.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -15,12 +17,13 @@ use crate::compose::{self, Limits, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
 use crate::executor::with_causes;
 use crate::oci;
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::life::{RestartPlan, RestartWhen};
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
 use crate::pod::plan::{
     ContainerPlan, FileOrigin, MountPlan, MountSource, NetworkPlan, PodPlan, RuntimeName,
+    Submounts, VolumePlace,
 };
 use crate::pod::planner::{self, Planned};
 use crate::policy::Policy;
@@ -68,7 +71,7 @@ pub(super) fn run(
     if let Some(policy) = &policy {
         policy::hold(&loaded, policy)?;
     }
-    let planned = planned(&loaded, host, &config, "plan")?;
+    let mut planned = planned(&loaded, host, &config, "plan")?;
     let socket = likely_socket(host, &config, environment);
     let preview = block_on(async {
         let (facts, asked) = facts::look(&socket).await?;
@@ -78,7 +81,7 @@ pub(super) fn run(
             );
         }
         let files = UserFiles::Anywhere;
-        let made = preview::preview(&planned.plan, &host.folders(), &facts, &files).await;
+        let made = preview::preview(&mut planned.plan, &host.folders(), &facts, &files).await;
         made.map_err(|error| launch_error(&loaded, &error))
     })?;
     let warnings = loaded.warnings.iter().chain(&planned.warnings);
@@ -174,7 +177,11 @@ fn planned(
         kernel: facts::kernel(&Hierarchies::of_this_process().map_err(CommandError::failed)?),
         run_dir: folders.pod_state(&id),
         binds: BindsRule::Anywhere,
-        volumes: VolumesRule::Kept(folders.volumes()),
+        volumes: VolumesRule {
+            life: VolumeLife::Kept,
+            named: folders.volumes(),
+            anonymous: folders.pod_root(&id).join("volumes"),
+        },
         logs: config.logs.rule(folders.logs(&id)),
         environment: Vec::new(),
         variables: Variables(loaded.environment.clone()),
@@ -242,8 +249,19 @@ fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
             "document": oci::to_json(&preview.pause),
         },
         "volumes": plan.volumes.iter().map(|volume| {
-            json!({"name": volume.name, "path": volume.path.display().to_string()})
+            json!({
+                "name": volume.name,
+                "kind": match volume.place {
+                    VolumePlace::Pod { .. } => "pod",
+                    VolumePlace::Kept { .. } => "kept",
+                    VolumePlace::External { .. } => "external",
+                    VolumePlace::Tmpfs { .. } => "tmpfs",
+                    VolumePlace::Bind { .. } => "bind",
+                },
+                "path": volume.path().display().to_string(),
+            })
         }).collect::<Vec<_>>(),
+        "images": plan.images.iter().map(|it| it.image.value.as_str()).collect::<Vec<_>>(),
         "containers": plan.containers.iter().zip(&preview.containers)
             .map(|(plan, preview)| container(plan, preview)).collect::<Vec<_>>(),
         "warnings": warnings,
@@ -316,12 +334,37 @@ fn restart(plan: &RestartPlan) -> Value {
     })
 }
 
+fn shown(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
 fn mount(plan: &MountPlan) -> Value {
     let source = match &plan.source {
-        MountSource::Bind { path, create, .. } => {
-            json!({"bind": path.display().to_string(), "create": create})
+        MountSource::Bind {
+            path,
+            create,
+            submounts,
+            propagation,
+            ..
+        } => json!({
+            "bind": path.display().to_string(),
+            "create": create,
+            "submounts": match submounts {
+                Submounts::AsTop => "enabled",
+                Submounts::Writable => "writable",
+                Submounts::Left => "disabled",
+            },
+            "propagation": format!("{propagation:?}").to_lowercase(),
+        }),
+        MountSource::Volume {
+            name,
+            subpath,
+            copy,
+            ..
+        } => json!({"volume": name, "subpath": shown(subpath.as_deref()), "copy": copy}),
+        MountSource::Image { image, subpath, .. } => {
+            json!({"image": image, "subpath": shown(subpath.as_deref())})
         }
-        MountSource::Volume { path } => json!({"volume": path.display().to_string()}),
         MountSource::Tmpfs { options } => json!({"tmpfs": options}),
         MountSource::File(file) => json!({
             "file": file.name,

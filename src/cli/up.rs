@@ -24,6 +24,7 @@ use crate::journal::Owner;
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
 use crate::policy::Policy;
+use crate::supervisor::checks::ChecksPlan;
 use crate::supervisor::course::RunningMeans;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
@@ -140,6 +141,7 @@ async fn run_pod(
         plan: planned,
         prefix,
         running_means: RunningMeans::Started,
+        checks: ChecksPlan::default(),
         time_limit: None,
     };
     let code = follow(Arc::clone(&opened), request, background).await?;
@@ -247,7 +249,9 @@ fn tell(end: &PodEnd) {
                 end.services[*service].service
             )
         }
+        EndCause::CheckFailed { output } => output.clone(),
         EndCause::LaunchFailed(error) => with_causes(error),
+        EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
         EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
         EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
         EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
@@ -278,7 +282,9 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
         EndCause::Fault => exit::OWN_FAULT,
         EndCause::LaunchFailed(_)
         | EndCause::Unhealthy { .. }
+        | EndCause::CheckFailed { .. }
         | EndCause::SandboxDied
+        | EndCause::ShimDied
         | EndCause::RuntimeLost => exit::FAILURE,
     }
 }

@@ -3,6 +3,7 @@
 //! [`run`] is the executor's whole life: subscribe, take tasks (`tasks`), `prepare` the pod of each,
 //! have the supervisor run it, tell the agent (`outcome`), and end with the last acknowledgement.
 
+mod checks;
 pub mod config;
 mod description;
 mod log;
@@ -12,6 +13,7 @@ mod prepare;
 mod refusal;
 mod sandbox;
 mod sandbox_files;
+mod standing;
 mod status_data;
 mod tasks;
 pub mod trust;

@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 use super::refusal::Refusal;
 use super::status_data::{Data, ServiceData, problems, violations};
 use crate::compose::diagnostic::Kind;
-use crate::mesos::{Reason, StatusUpdate, TaskId, TaskState};
+use crate::mesos::{CheckStatus, Reason, StatusUpdate, TaskId, TaskState};
+use crate::supervisor::checks::CheckResult;
 use crate::supervisor::report::{
     EndCause, Exit, OutOfMemory, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason, Unmet,
 };
@@ -87,6 +88,25 @@ pub(super) fn on_the_way(task: &TaskId, report: PodReport) -> Option<StatusUpdat
                 ..update(TaskState::Running)
             })
         }
+        PodReport::CheckedHealth { healthy, output } => Some(StatusUpdate {
+            healthy: Some(healthy),
+            reason: Some(Reason::TaskHealthCheckStatusUpdated),
+            message: line(&if healthy {
+                "the task's health check succeeds".to_owned()
+            } else {
+                format!("the task's health check fails: {output}")
+            }),
+            ..update(TaskState::Running)
+        }),
+        PodReport::Checked(result) => Some(StatusUpdate {
+            check: Some(match result {
+                CheckResult::Command(code) => CheckStatus::Command(code),
+                CheckResult::Http(code) => CheckStatus::Http(code),
+                CheckResult::Tcp(connected) => CheckStatus::Tcp(connected),
+            }),
+            reason: Some(Reason::TaskCheckStatusUpdated),
+            ..update(TaskState::Running)
+        }),
         PodReport::Ended(_) => None,
     }
 }
@@ -117,7 +137,9 @@ fn classify(refusal: &Refusal) -> (&'static str, Reason) {
             ("CE-POLICY", Reason::TaskUnauthorized)
         }
         Refusal::Policy { .. } => ("CE-POLICY", Reason::TaskUnauthorized),
-        Refusal::Files { .. } | Refusal::Description(_) => ("CE-SPEC", Reason::TaskInvalid),
+        Refusal::Files { .. } | Refusal::Description(_) | Refusal::Check(_) => {
+            ("CE-SPEC", Reason::TaskInvalid)
+        }
         Refusal::Sandbox(_) => ("CE-SANDBOX", Reason::TaskInvalid),
         Refusal::Configuration(_) => ("CE-CONFIG", Reason::TaskUnauthorized),
         Refusal::NotRoot => ("CE-HOST", Reason::TaskInvalid),
@@ -172,6 +194,17 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             let text = format!("service \"{}\" is unhealthy", service.service);
             (update, "CE-HEALTH", text + &last_words(probes, service))
         }
+        EndCause::CheckFailed { output } => {
+            data.probes = shown(std::slice::from_ref(output));
+            let mut update = update(
+                TaskState::Failed,
+                Some(Reason::TaskHealthCheckStatusUpdated),
+            );
+            update.healthy = Some(false);
+            let output = cut(output, PROBE_MAX);
+            let text = format!("the task's health check failed too often: {output}");
+            (update, "CE-HEALTH", text)
+        }
         EndCause::Stopped(StopReason::CompletionTime) => (
             update(TaskState::Failed, Some(Reason::MaxCompletionTimeReached)),
             "CE-TIMEOUT",
@@ -194,6 +227,12 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             update(TaskState::Killed, None),
             "CE-KILLED",
             stopped(*reason, end),
+        ),
+        EndCause::ShimDied => (
+            update(TaskState::Failed, None),
+            "CE-SHIM",
+            "the shim of the pod's containers was killed from outside, and every service with it"
+                .to_owned(),
         ),
         EndCause::SandboxDied => (
             update(TaskState::Failed, None),

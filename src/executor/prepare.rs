@@ -11,14 +11,14 @@ use super::config::{Config, NetworkMode};
 use super::description::Description;
 use super::placement;
 use super::refusal::Refusal;
-use super::sandbox::{OWN_FOLDER, Sandbox};
+use super::sandbox::{OWN_FOLDER, Sandbox, SandboxError};
 use super::sandbox_files::SandboxFiles;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumesRule};
+use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner;
@@ -143,6 +143,7 @@ pub(super) async fn prepare(
     let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
     let opened = policy.mounts.host_paths.places();
+    let checks = super::checks::plan(task, &loaded.project, &network)?;
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base: placement.base,
@@ -161,7 +162,7 @@ pub(super) async fn prepare(
                 .chain(opened.clone())
                 .collect(),
         ),
-        volumes: VolumesRule::Sandbox(own_folder(ground, "volumes", ordinal)),
+        volumes: volumes(ground, ordinal),
         logs: ground.config.logs.rule(own_folder(ground, "logs", ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
@@ -200,12 +201,11 @@ pub(super) async fn prepare(
             base_is_ours: true,
             base_others: placement.others,
         },
-        user_files: UserFiles::Beneath {
-            sandbox: ground.sandbox.folder()?,
-            opened,
-        },
+        user_files: UserFiles::sandbox(ground.sandbox.folder()?, opened)
+            .map_err(SandboxError::Open)?,
         prefix,
         running_means: description.running_means,
+        checks,
         time_limit: task.max_completion_time.map(|after| TimeLimit {
             after,
             grace: task.kill_grace_period,
@@ -270,7 +270,7 @@ fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<L
         limits: policy.loader_limits(),
         ..LoadOptions::default()
     };
-    let files = SandboxFiles::new(ground.sandbox.folder()?, options.limits.file_bytes);
+    let files = SandboxFiles::new(ground.sandbox.users_folder()?, options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
         diagnostics: error.diagnostics,
         sources: error.sources,
@@ -288,8 +288,17 @@ fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<L
     Ok(loaded)
 }
 
-/// Where the pod's named volumes are, or its logs. Pods of one executor share its sandbox, but
-/// nothing in it.
+/// Where the pod's volumes are.
+fn volumes(ground: &Ground, ordinal: u32) -> VolumesRule {
+    VolumesRule {
+        life: VolumeLife::Sandbox,
+        named: own_folder(ground, "volumes", ordinal),
+        anonymous: own_folder(ground, "anonymous", ordinal),
+    }
+}
+
+/// Where the pod's volumes are, or its logs. Pods of one executor share its sandbox, but nothing
+/// in it.
 fn own_folder(ground: &Ground, what: &str, ordinal: u32) -> PathBuf {
     let name = match ordinal {
         0 => what.to_owned(),

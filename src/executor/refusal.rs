@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     Configuration(#[source] ConfigurationError),
     #[error(transparent)]
     Description(#[from] DescriptionError),
+    #[error(transparent)]
+    Check(#[from] super::checks::CheckError),
     #[error("the Compose file can't be run")]
     Files {
         diagnostics: Vec<Diagnostic>,

@@ -79,6 +79,12 @@ impl Sandbox {
             .map_err(SandboxError::Open)
     }
 
+    /// The same, with the rights of its owner: for what a user names.
+    pub(super) fn users_folder(&self) -> Result<Folder, SandboxError> {
+        let folder = self.folder()?;
+        folder.with_owners_rights().map_err(SandboxError::Open)
+    }
+
     /// Opens executor.log for writing at its end.
     pub(super) fn log(&self) -> Result<File, SandboxError> {
         self.folder

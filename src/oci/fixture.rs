@@ -79,6 +79,7 @@ impl Fixture {
                 dns: DnsPlan::default(),
                 hosts: Vec::new(),
                 mounts: Vec::new(),
+                volumes_from: Vec::new(),
                 read_only: false,
                 runtime: None,
                 namespaces: NamespacesPlan::default(),

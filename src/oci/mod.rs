@@ -35,7 +35,7 @@ pub use exec::{ExecInput, exec_process};
 pub use host::{Arch, HostFacts, KernelVersion, KernelVersionError};
 pub use image::ImageDefaults;
 pub use json::to_json;
-pub use mounts::ContainerFiles;
+pub use mounts::{ContainerFiles, is_reserved};
 pub use namespaces::{PauseRef, join};
 pub use oci_spec::runtime::{Capabilities, Capability, PosixRlimitType, Process, Spec};
 pub use sandbox::pause_spec;

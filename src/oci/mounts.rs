@@ -6,7 +6,9 @@ use oci_spec::runtime::Mount;
 
 use super::error::SpecError;
 use super::process::INIT;
+use crate::compose::model::Propagation;
 use crate::pod::plan::{ContainerPlan, IpcPlan, MountPlan, MountSource};
+use crate::pod::tmpfs;
 
 /// Files and folders on the host that the supervisor makes for a container before it is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,13 +107,62 @@ fn shm(plan: &ContainerPlan, files: &ContainerFiles) -> Option<Mount> {
 fn planned(mount: &MountPlan, plan: &ContainerPlan) -> Result<Mount, SpecError> {
     let target = target(mount, plan)?;
     // Neither devices nor set-user-id programs come in from outside the image.
-    let options = ["rbind", "rprivate", "nosuid", "nodev"];
-    match &mount.source {
-        MountSource::Bind { pinned, .. } => Ok(bind(pinned, &target, &options, mount.read_only)),
-        MountSource::Volume { path } => Ok(bind(path, &target, &options, mount.read_only)),
-        MountSource::Tmpfs { options } => tmpfs(mount, &target, options, plan),
-        MountSource::File(file) => Ok(bind(&file.path, &target, &options, mount.read_only)),
+    let options = |propagation| ["rbind", propagation, "nosuid", "nodev"];
+    let (source, propagation) = match &mount.source {
+        MountSource::Tmpfs { options } => return tmpfs_mount(mount, &target, options, plan),
+        MountSource::Bind {
+            pinned,
+            propagation,
+            ..
+        } => (pinned, word(*propagation)),
+        MountSource::Volume { pinned, .. } | MountSource::Image { pinned, .. } => {
+            (pinned, "rprivate")
+        }
+        MountSource::File(file) => (&file.path, "rprivate"),
+    };
+    Ok(bind(
+        source,
+        &target,
+        &options(propagation),
+        mount.read_only,
+    ))
+}
+
+fn word(propagation: Propagation) -> &'static str {
+    match propagation {
+        Propagation::Private => "private",
+        Propagation::RPrivate => "rprivate",
+        Propagation::Shared => "shared",
+        Propagation::RShared => "rshared",
+        Propagation::Slave => "slave",
+        Propagation::RSlave => "rslave",
     }
+}
+
+/// How the root's mounts must spread for those of the plan to spread as it says; none where they
+/// are private.
+pub(super) fn root_propagation(plan: &ContainerPlan) -> Option<&'static str> {
+    let given = |mount: &MountPlan| match &mount.source {
+        MountSource::Bind { propagation, .. } => Some(*propagation),
+        _ => None,
+    };
+    let all: Vec<Propagation> = plan.mounts.iter().filter_map(given).collect();
+    let any = |wanted: [Propagation; 2]| all.iter().any(|it| wanted.contains(it));
+    if any([Propagation::Shared, Propagation::RShared]) {
+        Some("shared")
+    } else if any([Propagation::Slave, Propagation::RSlave]) {
+        Some("rslave")
+    } else {
+        None
+    }
+}
+
+/// Whether a path in a container is the runtime's to mount and mask: nothing goes over it.
+pub fn is_reserved(path: &Path) -> bool {
+    path == Path::new("/")
+        || path == Path::new("/dev")
+        || path.starts_with("/proc")
+        || path.starts_with("/sys")
 }
 
 /// A path that is absolute, does not climb, and hides nothing that the runtime mounts and masks.
@@ -119,11 +170,7 @@ fn target(mount: &MountPlan, plan: &ContainerPlan) -> Result<PathBuf, SpecError>
     let target = &mount.target.value;
     let clean: PathBuf = target.components().collect();
     let climbs = target.components().any(|part| part == Component::ParentDir);
-    let taken = clean == Path::new("/")
-        || clean == Path::new("/dev")
-        || clean.starts_with("/proc")
-        || clean.starts_with("/sys");
-    if !target.is_absolute() || climbs || taken {
+    if !target.is_absolute() || climbs || is_reserved(&clean) {
         return Err(SpecError::MountTarget {
             service: plan.service.value.clone(),
             target: target.clone(),
@@ -150,13 +197,13 @@ fn of_type(typ: &str, source: &Path, target: &Path, options: Vec<String>) -> Mou
 }
 
 /// Docker's options for a tmpfs, then the file's: `exec` takes `noexec` back.
-fn tmpfs(
+fn tmpfs_mount(
     mount: &MountPlan,
     target: &Path,
     given: &[String],
     plan: &ContainerPlan,
 ) -> Result<Mount, SpecError> {
-    if let Some(option) = given.iter().find(|option| !is_tmpfs_option(option)) {
+    if let Some(option) = given.iter().find(|option| !tmpfs::is_option(option)) {
         return Err(SpecError::TmpfsOption {
             service: plan.service.value.clone(),
             target: target.to_owned(),
@@ -182,40 +229,12 @@ fn tmpfs(
     Ok(of_type("tmpfs", Path::new("tmpfs"), target, options))
 }
 
-/// Those of tmpfs(5), and of mount(8) those that give nothing away.
-fn is_tmpfs_option(option: &str) -> bool {
-    const FLAGS: [&str; 12] = [
-        "rw",
-        "ro",
-        "exec",
-        "noexec",
-        "nosuid",
-        "nodev",
-        "sync",
-        "async",
-        "noatime",
-        "relatime",
-        "strictatime",
-        "nodiratime",
-    ];
-    const VALUES: [&str; 6] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"];
-    match option.split_once('=') {
-        None => FLAGS.contains(&option),
-        Some((name, value)) => {
-            VALUES.contains(&name)
-                && value.starts_with(|c: char| c.is_ascii_digit())
-                && value
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'%')
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::base::BaseSpecs;
     use super::super::fixture::{Fixture, spanned};
     use super::*;
+    use crate::pod::plan::Submounts;
 
     fn planned(source: MountSource, target: &str, read_only: bool) -> MountPlan {
         MountPlan {
@@ -226,8 +245,13 @@ mod tests {
     }
 
     fn volume(target: &str) -> MountPlan {
-        let path = PathBuf::from("/volumes/data");
-        planned(MountSource::Volume { path }, target, false)
+        let source = MountSource::Volume {
+            name: "data".into(),
+            subpath: None,
+            copy: true,
+            pinned: "/run/pod/binds/7".into(),
+        };
+        planned(source, target, false)
     }
 
     fn tmpfs(options: &[&str]) -> MountPlan {
@@ -269,14 +293,16 @@ mod tests {
         let bind = MountSource::Bind {
             path: "/sandbox/conf".into(),
             create: false,
+            submounts: Submounts::AsTop,
+            propagation: Propagation::RSlave,
             pinned: "/run/pod/binds/0".into(),
         };
         let mounts = own(vec![planned(bind, "/etc/app/", true), volume("/data")]).unwrap();
         assert_eq!(
             mounts,
             [
-                "/data /volumes/data rbind,rprivate,nosuid,nodev,rw",
-                "/etc/app /run/pod/binds/0 rbind,rprivate,nosuid,nodev,ro",
+                "/data /run/pod/binds/7 rbind,rprivate,nosuid,nodev,rw",
+                "/etc/app /run/pod/binds/0 rbind,rslave,nosuid,nodev,ro",
             ]
         );
     }
@@ -314,7 +340,7 @@ mod tests {
                 .filter(|mount| mount.destination() == Path::new(target))
                 .collect();
             assert_eq!(here.len(), 1, "{target}");
-            assert_eq!(here[0].source(), &Some("/volumes/data".into()));
+            assert_eq!(here[0].source(), &Some("/run/pod/binds/7".into()));
         }
     }
 

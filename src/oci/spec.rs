@@ -64,6 +64,9 @@ pub fn container_spec(
     if !plan.sysctls.is_empty() {
         linux.set_sysctl(Some(plan.sysctls.clone().into_iter().collect()));
     }
+    if let Some(propagation) = mounts::root_propagation(plan) {
+        linux.set_rootfs_propagation(Some(propagation.to_owned()));
+    }
     if let Some(name) = &plan.domainname {
         // The specification's own field is younger than runc 1.1.
         let sysctls = linux.sysctl_mut().get_or_insert_default();
@@ -101,8 +104,8 @@ mod tests {
     use super::super::json::to_json;
     use super::super::sandbox::pause_spec;
     use super::*;
-    use crate::compose::model::{ByteSize, Cpus};
-    use crate::pod::plan::{LimitsPlan, MountPlan, MountSource};
+    use crate::compose::model::{ByteSize, Cpus, Propagation};
+    use crate::pod::plan::{LimitsPlan, MountPlan, MountSource, Submounts};
 
     /// The document without the system calls, which have tests of their own.
     fn document(fixture: &Fixture) -> Value {
@@ -230,6 +233,8 @@ mod tests {
                 source: MountSource::Bind {
                     path: "/sandbox/conf".into(),
                     create: false,
+                    submounts: Submounts::AsTop,
+                    propagation: Propagation::RPrivate,
                     pinned: "/run/pod/binds/0".into(),
                 },
                 target: spanned("/srv/app/conf".into(), 50),

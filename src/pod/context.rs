@@ -80,13 +80,23 @@ impl BindsRule {
     }
 }
 
-/// Where named volumes are.
+/// Where volumes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VolumesRule {
-    /// `<sandbox>/compose-executor/volumes`: they end with the sandbox.
-    Sandbox(PathBuf),
-    /// `<root>/volumes`, under the project's name: they are kept.
-    Kept(PathBuf),
+pub struct VolumesRule {
+    pub life: VolumeLife,
+    /// The folder of those with a name.
+    pub named: PathBuf,
+    /// The folder of those without. They end with the pod.
+    pub anonymous: PathBuf,
+}
+
+/// How long a named volume lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeLife {
+    /// It ends with the task's sandbox, in which it is.
+    Sandbox,
+    /// It is kept, under the project's name.
+    Kept,
 }
 
 /// What the machine and its kernel have, as far as a file can ask for it.
@@ -141,7 +151,11 @@ pub(super) mod testing {
             kernel: crate::pod::testing::kernel(),
             run_dir: "/run/pod".into(),
             binds: BindsRule::Beneath(vec!["/p".into()]),
-            volumes: VolumesRule::Sandbox("/p/own/volumes".into()),
+            volumes: VolumesRule {
+                life: VolumeLife::Sandbox,
+                named: "/p/own/volumes".into(),
+                anonymous: "/p/own/anonymous".into(),
+            },
             logs: LogsRule {
                 folder: "/p/own/logs".into(),
                 max_size: ByteSize(50 << 20),

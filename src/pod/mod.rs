@@ -4,6 +4,7 @@ mod configs;
 pub mod context;
 mod dns;
 mod hosts;
+mod image_volumes;
 pub mod life;
 mod limits;
 pub mod logging;
@@ -19,6 +20,10 @@ mod sharing;
 mod signal;
 #[cfg(test)]
 mod testing;
+pub(crate) mod tmpfs;
 pub mod verdict;
+mod volumes;
+mod volumes_from;
 
 pub(crate) use limits::cpu_list;
+pub use volumes::kept_folder;

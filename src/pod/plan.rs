@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::life::LifePlan;
 use super::logging::LoggingPlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
-use crate::compose::model::ByteSize;
+use crate::compose::model::{ByteSize, Propagation};
 use crate::compose::source::Spanned;
 
 pub use super::limits::{BlockIoPlan, DeviceAmount, LimitsPlan, Swap};
@@ -34,8 +34,13 @@ pub struct PodPlan {
     /// In the order of the file.
     pub containers: Vec<ContainerPlan>,
     pub order: StartOrder,
-    /// Named volumes that containers mount, each once.
+    /// Volumes that containers mount, each once.
     pub volumes: Vec<VolumePlan>,
+    /// Images that containers mount.
+    pub images: Vec<ImageMountPlan>,
+    /// Where further mounts are pinned, and further volumes without a name are.
+    pub pins: Numbered,
+    pub anonymous: Numbered,
     /// The folder of the services' own logs; none where no service keeps one.
     pub logs: Option<PathBuf>,
     /// Archives that hold images. Absolute.
@@ -105,6 +110,7 @@ pub struct ContainerPlan {
     pub hosts: Vec<(IpAddr, Vec<String>)>,
     /// In the order in which they are mounted: a path comes before what lies below it.
     pub mounts: Vec<MountPlan>,
+    pub volumes_from: Vec<VolumesFrom>,
     pub read_only: bool,
     /// The program that runs it; none for the one that runs the pod.
     pub runtime: Option<RuntimeName>,
@@ -178,6 +184,14 @@ pub struct DnsPlan {
     pub options: Vec<String>,
 }
 
+/// Whose mounts a container has beside its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumesFrom {
+    /// The other container's place in the plan.
+    pub container: usize,
+    pub read_only: bool,
+}
+
 /// One mount of a container, beside those that every container has.
 #[derive(Clone, Debug)]
 pub struct MountPlan {
@@ -187,22 +201,79 @@ pub struct MountPlan {
     pub read_only: bool,
 }
 
-/// What is mounted.
+impl MountPlan {
+    /// The target without doubled and trailing slashes.
+    pub(super) fn clean_target(&self) -> PathBuf {
+        self.target.components().collect()
+    }
+
+    /// What mounts are sorted by: a path comes before what lies below it.
+    pub(super) fn depth(&self) -> usize {
+        self.target.components().count()
+    }
+}
+
+/// What is mounted. What others could exchange is opened and bound to `pinned` before the container
+/// is made, so that a link put in its place later changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountSource {
-    /// A file or folder of the user's. It is opened beneath the sandbox and bound to `pinned`
-    /// before the container is made, so that a link put in its place later changes nothing.
+    /// A file or folder of the user's, in executor mode beneath the sandbox.
     Bind {
         path: PathBuf,
+        /// Make it, a folder, where it is missing.
         create: bool,
+        submounts: Submounts,
+        propagation: Propagation,
         pinned: PathBuf,
     },
-    /// One of the plan's volumes.
-    Volume { path: PathBuf },
+    /// One of the plan's volumes, or what is in it below `subpath`.
+    Volume {
+        name: String,
+        subpath: Option<PathBuf>,
+        /// Whether an empty volume gets what the image has in its place.
+        copy: bool,
+        pinned: PathBuf,
+    },
     /// Options as tmpfs(5) and mount(8) have them; `size=` among them.
     Tmpfs { options: Vec<String> },
+    /// One of the plan's images, by its place there, or what is in it below `subpath`. Read-only.
+    Image {
+        image: usize,
+        subpath: Option<PathBuf>,
+        pinned: PathBuf,
+    },
     /// A config or a secret.
     File(FilePlan),
+}
+
+/// What becomes of mounts below a folder that is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submounts {
+    /// They come along, and are read-only where the folder is.
+    AsTop,
+    /// They come along, and can be written where they could.
+    Writable,
+    /// They stay behind.
+    Left,
+}
+
+/// Paths that are given out one after the other: `<folder>/0`, `<folder>/1`…
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    folder: PathBuf,
+    given: usize,
+}
+
+impl Numbered {
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, given: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> PathBuf {
+        let path = self.folder.join(self.given.to_string());
+        self.given += 1;
+        path
+    }
 }
 
 /// The folder in the pod's own that holds configs and secrets: it is in memory.
@@ -243,10 +314,59 @@ impl fmt::Debug for FileContent {
     }
 }
 
-/// A named volume: a folder, made where it is missing.
+/// A volume: one that the file names, or one without a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumePlan {
+    /// No other of the plan's has it. One that the file does not give begins with a plus sign.
     pub name: String,
+    pub place: VolumePlace,
+}
+
+/// Where a volume is, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumePlace {
+    /// A folder that ends with the pod, or with its sandbox. It is made.
+    Pod { path: PathBuf },
+    /// A folder that `up` keeps. It is made where it is missing.
+    Kept { path: PathBuf },
+    /// One that `up` has kept, and that must be there.
+    External { path: PathBuf },
+    /// A tmpfs of the pod's, with options as [`MountSource::Tmpfs`] has them.
+    Tmpfs { path: PathBuf, options: Vec<String> },
+    /// A folder of the user's, which must be there.
+    Bind { path: PathBuf },
+}
+
+impl VolumePlan {
+    /// The next volume without a name.
+    pub(super) fn anonymous(places: &mut Numbered) -> Self {
+        let name = format!("+{}", places.given);
+        let path = places.next();
+        Self {
+            name,
+            place: VolumePlace::Pod { path },
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        match &self.place {
+            VolumePlace::Pod { path }
+            | VolumePlace::Kept { path }
+            | VolumePlace::External { path }
+            | VolumePlace::Tmpfs { path, .. }
+            | VolumePlace::Bind { path } => path,
+        }
+    }
+}
+
+/// An image that is mounted, and not run.
+#[derive(Clone, Debug)]
+pub struct ImageMountPlan {
+    pub service: String,
+    pub image: Spanned<String>,
+    /// The key of its snapshot.
+    pub key: String,
+    /// Where it is mounted on the host.
     pub path: PathBuf,
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::context::{PodContext, PortsRule};
 use super::life::LifePlan;
 use super::logging::{self, LoggingPlan};
-use super::mounts::Mounts;
+use super::mounts::{Collected, Mounts};
 use super::names::ContainerId;
 use super::order::StartOrder;
 use super::plan::{ContainerPlan, NetworkPlan, PodPlan, SandboxPlan, Signal, StopPlan};
 use super::sharing::{self, IpcPlan, Settings};
-use super::{dns, hosts, limits, networks, process, rights, verdict};
+use super::{dns, hosts, limits, networks, process, rights, verdict, volumes_from};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
     ByteSize, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy, Service,
@@ -69,6 +69,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         container.life = LifePlan::of(service, project, &mut found);
         containers.push(container);
     }
+    volumes_from::apply(project, &mut containers, &mut mounts.pins, &mut found);
     check_neighbours(project, &containers, &mut found);
     let shm_size = shm_size(project, &mut found);
     let (errors, warnings): (Vec<_>, Vec<_>) = found
@@ -84,6 +85,12 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
         .images
         .iter()
         .map(|path| project.working_dir.join(&path.value));
+    let Collected {
+        volumes,
+        images,
+        pins,
+        anonymous,
+    } = mounts.collected();
     let plan = PodPlan {
         id: context.id.clone(),
         task: context.task.clone(),
@@ -97,7 +104,10 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             pids_limit: POD_PIDS,
             sysctls: settings.shared(),
         },
-        volumes: mounts.volumes,
+        volumes,
+        images,
+        pins,
+        anonymous,
         logs: containers
             .iter()
             .any(|container| matches!(container.logging, LoggingPlan::Kept { .. }))
@@ -343,6 +353,7 @@ fn container(
         domainname: service.domainname.as_ref().map(|name| name.value.clone()),
         dns: dns::plan(service, found),
         mounts: mounts.of(service, found),
+        volumes_from: Vec::new(),
         read_only: service
             .read_only
             .as_ref()

@@ -8,17 +8,19 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::checks::{After, CheckPlan, CheckResult, TryBy, Which};
 use super::container::Running;
 use super::course::{Action, HealthStatus, ProbeResult, Probing};
 use super::exec::Exec;
-use super::extra_processes::Prepared;
+use super::extra_processes::{self, Prepared};
 use super::hooks::{self, Hook, HookError};
 use super::launch_error::{LaunchError, create_error, start_error};
 use super::pod::PodRun;
-use super::report::EndCause;
+use super::report::{EndCause, PodReport};
 use super::sandbox::RunDir;
-use super::{probes, restart};
+use super::{checks, probes, restart};
 use crate::containerd::RpcError;
+use crate::oci::ExecInput;
 
 /// How long a start that containerd was away for waits before it is tried again.
 const AWAY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -45,6 +47,11 @@ pub(super) enum Done {
     Probed {
         probing: Probing,
         result: Option<ProbeResult>,
+    },
+    Checked {
+        which: Which,
+        result: CheckResult,
+        output: String,
     },
 }
 
@@ -120,6 +127,106 @@ impl PodRun {
         });
     }
 
+    /// Begins a check of the task's own.
+    pub(super) fn begin_check(&mut self, which: Which, check: CheckPlan) {
+        let limit = check.timeout;
+        let netns = self.plan.sandbox.network.netns().cloned();
+        let quiet = self.quiet.clone();
+        match check.try_by {
+            TryBy::Command { args, environment } => {
+                // The first service is the main one where the file names none.
+                let service = self.main.unwrap_or_default();
+                let exec = self.check_command(service, &args, environment);
+                self.work.spawn(async move {
+                    let (code, output) = match exec {
+                        Ok(exec) => checks::probe::command(exec, limit, &quiet).await,
+                        Err(error) => (None, error.to_string()),
+                    };
+                    let result = CheckResult::Command(code);
+                    Done::Checked {
+                        which,
+                        result,
+                        output,
+                    }
+                });
+            }
+            TryBy::Http { port, path, family } => {
+                self.work.spawn(async move {
+                    let answer = checks::probe::http(netns, port, &path, family, limit);
+                    let answer = quiet.run_until_cancelled(answer).await;
+                    let answer = answer.unwrap_or_else(|| Err(String::new()));
+                    let output = match &answer {
+                        Ok(code) => format!("HTTP status {code}"),
+                        Err(error) => error.clone(),
+                    };
+                    Done::Checked {
+                        which,
+                        result: CheckResult::Http(answer.ok()),
+                        output,
+                    }
+                });
+            }
+            TryBy::Tcp { port, family } => {
+                self.work.spawn(async move {
+                    let connected = checks::probe::tcp(netns, port, family, limit);
+                    let connected = quiet.run_until_cancelled(connected).await;
+                    let connected = connected.unwrap_or_else(|| Err(String::new()));
+                    Done::Checked {
+                        which,
+                        result: CheckResult::Tcp(Some(connected.is_ok())),
+                        output: connected.err().unwrap_or_default(),
+                    }
+                });
+            }
+        }
+    }
+
+    fn check_command(
+        &mut self,
+        service: usize,
+        args: &[String],
+        environment: Vec<(String, String)>,
+    ) -> Result<Exec, LaunchError> {
+        let plan = &self.plan.containers[service];
+        let environment: Vec<_> = environment
+            .into_iter()
+            .map(|(name, value)| (name, Some(value)))
+            .collect();
+        let input = ExecInput {
+            args,
+            environment: &environment,
+            ..ExecInput::default()
+        };
+        let own = &self.extras[service].own;
+        let process = extra_processes::exec(plan, own, &input, plan.service.span)?;
+        Ok(self.exec(service, "check", process))
+    }
+
+    /// Takes in what a check brought.
+    async fn checked(
+        &mut self,
+        which: Which,
+        result: CheckResult,
+        output: String,
+    ) -> Result<(), EndCause> {
+        let now = Instant::now();
+        if which == Which::Info {
+            if self.checks.info(result, now) {
+                self.reporter.tell(PodReport::Checked(result)).await;
+            }
+            return Ok(());
+        }
+        let healthy = match self.checks.health(result.is_success(), now) {
+            After::Nothing => return Ok(()),
+            After::Healthy => true,
+            After::Unhealthy => false,
+            After::Over => return Err(EndCause::CheckFailed { output }),
+        };
+        let report = PodReport::CheckedHealth { healthy, output };
+        self.reporter.tell(report).await;
+        Ok(())
+    }
+
     /// Hooks that are ready to be run.
     pub(super) fn hooks(&mut self, service: usize, prepared: &[Prepared]) -> Vec<Hook> {
         let hook = |prepared: &Prepared| Hook {
@@ -147,7 +254,7 @@ impl PodRun {
     }
 
     /// Takes in what is done; an error when the pod can't go on for it.
-    pub(super) fn done(&mut self, done: Done) -> Result<(), EndCause> {
+    pub(super) async fn done(&mut self, done: Done) -> Result<(), EndCause> {
         let now = Instant::now();
         match done {
             Done::Started { service, result } => self.started(service, result, now)?,
@@ -159,6 +266,11 @@ impl PodRun {
                     warn!(service, command, %error, "a pre_stop hook failed; stopping all the same");
                 }
             }
+            Done::Checked {
+                which,
+                result,
+                output,
+            } => self.checked(which, result, output).await?,
             Done::Probed { probing, result } => {
                 let i = probing.service;
                 let failed = result.as_ref().is_none_or(|result| !result.success);

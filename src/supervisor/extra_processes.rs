@@ -11,8 +11,10 @@ use crate::oci::{self, Accounts, ExecInput, Process, SpecError};
 use crate::pod::plan::ContainerPlan;
 
 /// The further processes of one container.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct ExtraProcesses {
+    /// The container's own, which every other is made from.
+    pub(super) own: Process,
     pub(super) probe: Option<Probe>,
     pub(super) post_start: Vec<Prepared>,
     pub(super) pre_stop: Vec<Prepared>,
@@ -57,6 +59,7 @@ impl ExtraProcesses {
             exec(plan, process, &input, span).map(|process| Probe { process, timeout })
         });
         Ok(Self {
+            own: process.clone(),
             probe: probe.transpose()?,
             post_start: hooks(&plan.life.post_start)?,
             pre_stop: hooks(&plan.life.pre_stop)?,

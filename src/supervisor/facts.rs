@@ -90,11 +90,9 @@ pub fn kernel(cgroups: &Hierarchies) -> Kernel {
         },
         architecture: Platform::host().architecture,
         cpus: cpus(cgroups),
-        // The root has no weight, but the BFQ scheduler's counters show that its children have.
-        block_weight: cgroup_file(
-            "blkio",
-            &["blkio.weight", "blkio.bfq.weight", "blkio.bfq.io_serviced"],
-        ) || cgroup_file("io", &["io.weight", "io.bfq.weight"]),
+        // With version 1, BFQ's own file is not known to every runtime.
+        block_weight: cgroup_file("blkio", &["blkio.weight"])
+            || cgroup_file("io", &["io.weight", "io.bfq.weight"]),
         realtime: cgroup_file("cpu", &["cpu.rt_runtime_us"]),
         security_modules: security_modules(),
     }

@@ -1,12 +1,12 @@
 //! A look into a container's root before anything runs in it: its users, and what new volumes get.
 
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use super::launch_error::LaunchError;
-use super::user_files::UserFiles;
+use super::storage::Storage;
 use crate::containerd::Mount;
-use crate::oci::{Accounts, UserError};
+use crate::oci::{self, Accounts, ImageDefaults, UserError};
 use crate::pod::plan::{ContainerPlan, MountSource};
 use crate::sys::beneath::{self, Folder};
 use crate::sys::{copy, mountns};
@@ -20,28 +20,89 @@ pub(super) fn look_into(
     mounts: &[Mount],
     at: &Path,
     plan: &ContainerPlan,
-    files: &UserFiles,
+    image: &ImageDefaults,
+    storage: &Storage,
 ) -> Result<Accounts, LaunchError> {
-    let mounts: Vec<mountns::Mount> = mounts
-        .iter()
-        .map(|mount| mountns::Mount {
-            kind: mount.kind.clone(),
-            source: mount.source.clone().into(),
-            options: mount.options.clone(),
-        })
-        .collect();
-    mountns::look_into(&mounts, at, |root| {
+    mountns::look_into(&described(mounts), at, |root| {
         let failed = |source| LaunchError::ImageRoot {
             service: plan.service.value.clone(),
             source,
         };
         let root = Folder::open_root(root).map_err(failed)?;
-        fill_volumes(&root, plan, files)?;
+        check_targets(&root, plan)?;
+        check_working_dir(&root, plan, image)?;
+        fill_volumes(&root, plan, storage)?;
         accounts(&root).map_err(|source| LaunchError::Accounts {
             service: plan.service.value.clone(),
             source,
         })
     })?
+}
+
+/// Mounts an image at the folder `at`, which is made, read-only.
+pub(super) fn mount(mounts: &[Mount], at: &Path) -> Result<(), LaunchError> {
+    fs::create_dir_all(at).map_err(|source| LaunchError::Write {
+        path: at.to_owned(),
+        source,
+    })?;
+    Ok(mountns::mount_view(&described(mounts), at)?)
+}
+
+fn described(mounts: &[Mount]) -> Vec<mountns::Mount> {
+    let one = |mount: &Mount| mountns::Mount {
+        kind: mount.kind.clone(),
+        source: mount.source.clone().into(),
+        options: mount.options.clone(),
+    };
+    mounts.iter().map(one).collect()
+}
+
+/// A link of the image's must not lead a mount to where the runtime's own are.
+fn check_targets(root: &Folder, plan: &ContainerPlan) -> Result<(), LaunchError> {
+    for mount in &plan.mounts {
+        let real = root
+            .real_path(&mount.target)
+            .map_err(|source| LaunchError::ImageRoot {
+                service: plan.service.value.clone(),
+                source,
+            })?;
+        if oci::is_reserved(&real) {
+            return Err(LaunchError::Target {
+                service: plan.service.value.clone(),
+                target: mount.target.value.clone(),
+                real,
+                span: mount.target.span,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Nor a process to where descriptors of the runtime's are, CVE-2024-21626.
+fn check_working_dir(
+    root: &Folder,
+    plan: &ContainerPlan,
+    image: &ImageDefaults,
+) -> Result<(), LaunchError> {
+    let given = plan.process.working_dir.as_ref();
+    let Some(path) = given.or(image.working_dir.as_ref()).map(Path::new) else {
+        return Ok(());
+    };
+    let real = root
+        .real_path(path)
+        .map_err(|source| LaunchError::ImageRoot {
+            service: plan.service.value.clone(),
+            source,
+        })?;
+    if real.starts_with("/proc") || real.starts_with("/sys") {
+        return Err(LaunchError::WorkingDir {
+            service: plan.service.value.clone(),
+            path: path.to_owned(),
+            real,
+            span: plan.service.span,
+        });
+    }
+    Ok(())
 }
 
 /// The users and groups that a container's root knows.
@@ -59,23 +120,27 @@ fn account_file(root: &Folder, path: &'static str) -> Result<Vec<u8>, UserError>
     }
 }
 
-fn fill_volumes(root: &Folder, plan: &ContainerPlan, files: &UserFiles) -> Result<(), LaunchError> {
+fn fill_volumes(root: &Folder, plan: &ContainerPlan, storage: &Storage) -> Result<(), LaunchError> {
     for mount in &plan.mounts {
-        let MountSource::Volume { path } = &mount.source else {
+        let MountSource::Volume {
+            name, copy: true, ..
+        } = &mount.source
+        else {
             continue;
         };
-        let failed = |source| LaunchError::Volume {
-            name: path.display().to_string(),
-            source,
-        };
-        let volume = files.folder(path).map_err(failed)?;
-        if !copy::is_empty(&volume)? {
+        let volume = storage.volume(name);
+        if !copy::is_empty(volume)? {
             continue;
         }
         match root.folder(&mount.target) {
-            Ok(content) => copy::copy_content(&content, &volume)?,
+            Ok(content) => copy::copy_content(&content, volume)?,
             Err(error) if is_nothing(&error) => {}
-            Err(error) => return Err(failed(error)),
+            Err(source) => {
+                return Err(LaunchError::ImageRoot {
+                    service: plan.service.value.clone(),
+                    source,
+                });
+            }
         }
     }
     Ok(())

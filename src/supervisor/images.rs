@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::launch_error::LaunchError;
 use super::user_files::UserFiles;
+use crate::compose::source::Spanned;
 use crate::containerd::{Client, LeaseId};
 use crate::image::{
     Archive, ChainId, Digest, FoundImage, ImageConfig, ImageError, ImageHealthcheck, ImageRef,
@@ -26,9 +27,12 @@ pub(super) struct PodImage {
     pub(super) defaults: ImageDefaults,
     pub(super) stop_signal: Option<Signal>,
     pub(super) healthcheck: Option<ImageHealthcheck>,
+    /// Paths that it declares to be volumes.
+    pub(super) volumes: Vec<String>,
 }
 
-/// The image of each container, in the plan's order. All that is made is held by the lease.
+/// The image of each container, in the plan's order, then those that containers mount. All that is
+/// made is held by the lease.
 pub(super) async fn of_pod(
     client: &Client,
     lease: &LeaseId,
@@ -36,14 +40,14 @@ pub(super) async fn of_pod(
     plan: &PodPlan,
     files: &UserFiles,
 ) -> Result<Vec<PodImage>, LaunchError> {
-    let mut wanted = Vec::with_capacity(plan.containers.len());
-    for container in &plan.containers {
-        wanted.push(container.image.parse::<ImageRef>().map_err(|source| {
-            LaunchError::ImageName {
-                service: container.service.value.clone(),
-                span: container.image.span,
-                source,
-            }
+    let named = named(plan);
+    let mut wanted = Vec::with_capacity(named.len());
+    for (service, image) in &named {
+        let parsed = image.parse::<ImageRef>();
+        wanted.push(parsed.map_err(|source| LaunchError::ImageName {
+            service: (*service).to_owned(),
+            span: image.span,
+            source,
         })?);
     }
     let mut archives = Vec::with_capacity(plan.archives.len());
@@ -54,24 +58,23 @@ pub(super) async fn of_pod(
     let found = store
         .resolve(&wanted, &archives)
         .await
-        .map_err(|source| blame(plan, &wanted, source))?;
+        .map_err(|source| blame(&named, &wanted, source))?;
 
     let layers = Unpacker::with_snapshotter(client, lease, snapshotter.to_owned());
     let mut unpacked: HashMap<Digest, PodImage> = HashMap::new();
     let mut images = Vec::with_capacity(found.len());
-    for ((container, name), FoundImage { manifest, .. }) in
-        plan.containers.iter().zip(&wanted).zip(found)
-    {
+    for ((named, name), FoundImage { manifest, .. }) in named.iter().zip(&wanted).zip(found) {
         let image = match unpacked.entry(manifest) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let image = layers.unpack(manifest).await;
-                let image = image.map_err(|source| of_service(container, source))?;
+                let image = image.map_err(|source| of_service(*named, source))?;
                 new.insert(PodImage {
                     name: name.stored_name(),
                     chain_id: image.chain_id,
                     stop_signal: image.config.stop_signal.as_deref().and_then(Signal::parse),
                     healthcheck: image.config.healthcheck.clone(),
+                    volumes: image.config.volumes.clone(),
                     defaults: defaults(image.config),
                 })
             }
@@ -93,6 +96,19 @@ pub(super) fn described(plan: &PodPlan) -> String {
         }
     }
     format!("preparing the images: {}", names.join(", "))
+}
+
+/// A service, and an image that it runs or mounts.
+type Named<'a> = (&'a str, &'a Spanned<String>);
+
+fn named(plan: &PodPlan) -> Vec<Named<'_>> {
+    let run = plan.containers.iter();
+    let run = run.map(|it| (it.service.value.as_str(), &it.image));
+    let mounted = plan
+        .images
+        .iter()
+        .map(|it| (it.service.as_str(), &it.image));
+    run.chain(mounted).collect()
 }
 
 /// What the images say that are in the plan's archives; none for those that are not. What is wrong
@@ -125,7 +141,7 @@ async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
         path: path.to_owned(),
         source,
     };
-    let source = match files.entry(path, false).map_err(failed)?.kind() {
+    let source = match files.entry(path).map_err(failed)?.kind() {
         Kind::Folder => {
             let folder = files.folder(path).map_err(failed)?;
             Source::Folder(Box::new(
@@ -142,7 +158,7 @@ async fn open(path: &Path, files: &UserFiles) -> Result<Archive, LaunchError> {
 }
 
 /// An error about a name is about the service that names it.
-fn blame(plan: &PodPlan, wanted: &[ImageRef], error: ImageError) -> LaunchError {
+fn blame(services: &[Named<'_>], wanted: &[ImageRef], error: ImageError) -> LaunchError {
     let named = match &error {
         ImageError::NotFound { wanted, .. } => Some(wanted),
         ImageError::WrongPlatform { image, .. } => Some(image),
@@ -150,17 +166,17 @@ fn blame(plan: &PodPlan, wanted: &[ImageRef], error: ImageError) -> LaunchError 
     };
     let service = named.and_then(|named| wanted.iter().position(|name| name.familiar() == *named));
     match service {
-        Some(service) => of_service(&plan.containers[service], error),
+        Some(service) => of_service(services[service], error),
         None => LaunchError::Images {
             source: Box::new(error),
         },
     }
 }
 
-fn of_service(container: &ContainerPlan, source: ImageError) -> LaunchError {
+fn of_service((service, image): Named<'_>, source: ImageError) -> LaunchError {
     LaunchError::Image {
-        service: container.service.value.clone(),
-        span: container.image.span,
+        service: service.to_owned(),
+        span: image.span,
         source: Box::new(source),
     }
 }

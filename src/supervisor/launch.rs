@@ -22,6 +22,7 @@ use super::logs::ServiceLogs;
 use super::pod::PodRun;
 use super::report::ServiceState;
 use super::sandbox::{self, RunDir};
+use super::storage::Storage;
 use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
 use crate::journal::Step;
@@ -73,9 +74,16 @@ impl PodRun {
         let images = images?;
         let leased = host.client.with_lease(&lease);
         self.go_on()?;
+        let containers = self.plan.containers.len();
+        let declared: Vec<&[String]> = images[..containers]
+            .iter()
+            .map(|image| image.volumes.as_slice())
+            .collect();
+        self.plan.add_image_volumes(&declared);
 
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
-        sandbox::pin(&self.plan, &self.user_files, &self.journal)?;
+        self.mount_images(&leased, &images[containers..]).await?;
+        self.storage = Storage::set_up(&self.plan, &self.user_files, &self.journal)?;
         configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
         self.keep_logs();
         self.go_on()?;
@@ -95,6 +103,8 @@ impl PodRun {
         let pause_pid = pause.pid;
         self.pause = Some(pause);
         let documents = documents?;
+        self.storage
+            .pin_volumes(&self.plan, &self.user_files, &self.journal)?;
         self.go_on()?;
 
         self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
@@ -146,11 +156,9 @@ impl PodRun {
             LoggingPlan::None | LoggingPlan::Common => None,
         };
         let services: Vec<_> = self.plan.containers.iter().filter_map(kept).collect();
-        let folder = self
+        let logs = self
             .user_files
-            .make_folder(path)
-            .and_then(|()| self.user_files.folder(path));
-        let logs = folder
+            .own_folder(path)
             .map_err(std::io::Error::from)
             .and_then(|folder| ServiceLogs::start(folder, &services));
         match logs {
@@ -167,6 +175,30 @@ impl PodRun {
             Some(order) => Err(LaunchError::Stopped(order.reason)),
             None => Ok(()),
         }
+    }
+
+    /// Mounts the images that containers mount, read-only.
+    async fn mount_images(
+        &self,
+        leased: &crate::containerd::Client,
+        images: &[PodImage],
+    ) -> Result<(), LaunchError> {
+        for (plan, image) in self.plan.images.iter().zip(images) {
+            let (key, path) = (plan.key.clone(), plan.path.clone());
+            self.journal.intent(&Step::Snapshot { key: key.clone() })?;
+            let chain = image.chain_id.to_string();
+            let mounts = leased
+                .snapshots(&self.host.snapshotter)
+                .view(&key, &chain, Labels::new())
+                .await
+                .map_err(|source| LaunchError::Root {
+                    service: plan.service.clone(),
+                    source,
+                })?;
+            self.journal.intent(&Step::Mount { path: path.clone() })?;
+            image_root::mount(&mounts, &path)?;
+        }
+        Ok(())
     }
 
     /// A root and a runtime document for each container.
@@ -192,7 +224,8 @@ impl PodRun {
                     service: name(),
                     source,
                 })?;
-            let accounts = image_root::look_into(&mounts, &run.look(), plan, &self.user_files)?;
+            let accounts =
+                image_root::look_into(&mounts, &run.look(), plan, &image.defaults, &self.storage)?;
             let found = documents::find(plan, &self.user_files)?;
             let files = documents::files(run, service, &self.host.pause_root);
             for line in oci::lowered(plan, &self.host.facts) {

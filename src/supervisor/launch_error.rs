@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::hooks::HookError;
 use super::report::StopReason;
+use super::storage::VolumeError;
 use crate::compose::source::Span;
 use crate::containerd::RpcError;
 use crate::image::{ImageError, InvalidReference};
@@ -78,11 +79,32 @@ pub enum LaunchError {
         span: Span,
         limit: u64,
     },
-    #[error("the folder of volume \"{name}\" can't be made")]
-    Volume {
-        name: String,
-        source: beneath::Error,
+    #[error(
+        "service \"{service}\": what it binds can't be shared: it is on a mount of the host that is private"
+    )]
+    NotShared { service: String, span: Span },
+    #[error(
+        "service \"{service}\": a link of its image leads {} to {}, where nothing can be mounted",
+        target.display(), real.display()
+    )]
+    Target {
+        service: String,
+        target: PathBuf,
+        real: PathBuf,
+        span: Span,
     },
+    #[error(
+        "service \"{service}\": a link of its image leads the working directory {} to {}",
+        path.display(), real.display()
+    )]
+    WorkingDir {
+        service: String,
+        path: PathBuf,
+        real: PathBuf,
+        span: Span,
+    },
+    #[error("the volume \"{name}\" can't be used")]
+    Volume { name: String, source: VolumeError },
     #[error("service \"{service}\": a device it names can't be used")]
     Device {
         service: String,
@@ -152,6 +174,9 @@ impl LaunchError {
             | Self::Seccomp { .. }
             | Self::File { .. }
             | Self::FilesTooLarge { .. }
+            | Self::NotShared { .. }
+            | Self::Target { .. }
+            | Self::WorkingDir { .. }
             | Self::Spec(_)
             | Self::Accounts { .. } => "CE-SPEC",
             Self::Command { .. } => "CE-LAUNCH-EXEC",
@@ -171,6 +196,9 @@ impl LaunchError {
             | Self::Seccomp { service, .. }
             | Self::File { service, .. }
             | Self::FilesTooLarge { service, .. }
+            | Self::NotShared { service, .. }
+            | Self::Target { service, .. }
+            | Self::WorkingDir { service, .. }
             | Self::Accounts { service, .. }
             | Self::ImageRoot { service, .. }
             | Self::Root { service, .. }
@@ -190,7 +218,12 @@ impl LaunchError {
             | Self::Bind { span, .. }
             | Self::Device { span, .. }
             | Self::SeccompRead { span, .. }
-            | Self::Seccomp { span, .. } => Some(*span),
+            | Self::Seccomp { span, .. }
+            | Self::File { span, .. }
+            | Self::FilesTooLarge { span, .. }
+            | Self::NotShared { span, .. }
+            | Self::Target { span, .. }
+            | Self::WorkingDir { span, .. } => Some(*span),
             Self::Spec(error) => Some(error.span()),
             _ => None,
         }
@@ -199,6 +232,7 @@ impl LaunchError {
     /// Whether the task's own files are to be mended, and not the host.
     pub fn is_users(&self) -> bool {
         match self {
+            Self::Volume { source, .. } => source.is_users(),
             Self::Images { source } | Self::Image { source, .. } => source.is_users(),
             Self::ImageName { .. }
             | Self::OpenArchive { .. }
@@ -208,6 +242,9 @@ impl LaunchError {
             | Self::Seccomp { .. }
             | Self::File { .. }
             | Self::FilesTooLarge { .. }
+            | Self::NotShared { .. }
+            | Self::Target { .. }
+            | Self::WorkingDir { .. }
             | Self::Spec(_)
             | Self::Accounts { .. }
             | Self::Command { .. }

@@ -20,6 +20,8 @@ const SETTLE: Duration = Duration::from_millis(20);
 const SETTLE_TRIES: u32 = 5;
 /// How long the kernel may take to end what was killed.
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(10);
+/// How long containerd may take to tell of it: a frozen one never does.
+const NEWS_WAIT: Duration = Duration::from_secs(3);
 /// Far enough to mean never.
 pub(super) const NEVER: Duration = Duration::from_hours(365 * 24);
 
@@ -37,6 +39,9 @@ impl PodRun {
                     return EndCause::LaunchFailed(error);
                 }
             }
+            for (which, check) in self.checks.due(Instant::now()) {
+                self.begin_check(which, check);
+            }
             let next = self.next();
             tokio::select! {
                 news = self.exits.next() => {
@@ -45,7 +50,7 @@ impl PodRun {
                     }
                 }
                 Some(done) = self.work.join_next() => {
-                    if let Err(cause) = self.done(unpanicked(done)) {
+                    if let Err(cause) = self.done(unpanicked(done)).await {
                         return cause;
                     }
                 }
@@ -58,10 +63,9 @@ impl PodRun {
     /// When to look again, if nothing happens before.
     fn next(&self) -> Instant {
         let progress = (!self.course.has_run()).then(|| self.progress.next());
-        let due = self
-            .course
-            .next()
-            .into_iter()
+        let due = self.course.next().into_iter();
+        let due = due
+            .chain(self.checks.next())
             .chain(progress.flatten())
             .min();
         due.unwrap_or_else(|| Instant::now() + NEVER)
@@ -90,11 +94,12 @@ impl PodRun {
     async fn announce(&mut self) {
         if self.course.take_running() {
             info!(pod = %self.plan.id, "the pod runs");
-            self.healthy = self.course.is_healthy();
+            self.checks.begin(Instant::now());
+            self.healthy = self.health();
             let healthy = self.healthy;
             self.reporter.tell(PodReport::Running { healthy }).await;
         } else if self.course.has_run() {
-            let healthy = self.course.is_healthy();
+            let healthy = self.health();
             if healthy.is_some() && healthy != self.healthy {
                 self.healthy = healthy;
                 let report = PodReport::Health(self.health_report());
@@ -117,6 +122,12 @@ impl PodRun {
         if self.progress.take(&text, Instant::now()) {
             self.reporter.tell(PodReport::Progress(text)).await;
         }
+    }
+
+    /// By the services' own checks, unless the framework has one of its own for the whole task.
+    fn health(&self) -> Option<bool> {
+        let services = || self.course.is_healthy();
+        (!self.checks.tell_health()).then(services).flatten()
     }
 
     fn health_report(&self) -> HealthReport {
@@ -146,12 +157,26 @@ impl PodRun {
             ExitNews::LookAgain => self.look_again().await,
             ExitNews::Lost => return Some(EndCause::RuntimeLost),
         }
-        self.sandbox_died().then_some(EndCause::SandboxDied)
+        if !self.sandbox_died() {
+            return None;
+        }
+        Some(if self.shim_died() {
+            EndCause::ShimDied
+        } else {
+            EndCause::SandboxDied
+        })
     }
 
     /// Pause ends only when it is killed, and takes every process of the pod with it.
     fn sandbox_died(&self) -> bool {
         self.pause.as_ref().is_some_and(|pause| !pause.is_alive())
+    }
+
+    /// containerd kills the containers of a shim that has died. It is in a cgroup of its own.
+    fn shim_died(&self) -> bool {
+        let shim = self.plan.sandbox.cgroup.shim();
+        let processes = self.host.cgroups.procs(shim.as_str());
+        processes.is_ok_and(|processes| processes.is_empty())
     }
 
     /// The pid is of the process that was told to have ended; none when the container was looked at.
@@ -212,18 +237,25 @@ impl PodRun {
     }
 
     async fn settle_pause(&mut self) {
+        let shim_died = self.shim_died();
         let Some(pause) = self.pause.as_mut().filter(|pause| pause.is_alive()) else {
             return;
         };
+        let killed = Exit {
+            status: ExitStatus::Signal(Signal::KILL),
+            oom: None,
+        };
+        if shim_died {
+            // What it served is dead, or about to be: containerd sees to it.
+            pause.ended(killed);
+            return;
+        }
         for _ in 0..SETTLE_TRIES {
             let task = self.host.client.tasks().get(Process::init(&pause.id)).await;
             match task {
                 Ok(Some(task)) if task.status != TaskStatus::Stopped => sleep(SETTLE).await,
                 Ok(_) => {
-                    pause.ended(Exit {
-                        status: ExitStatus::Signal(Signal::KILL),
-                        oom: None,
-                    });
+                    pause.ended(killed);
                     return;
                 }
                 // The next news will tell.
@@ -261,28 +293,32 @@ impl PodRun {
     /// be in the cgroups. After this, nothing of the pod runs but its shim.
     pub(super) async fn kill_all(&mut self) {
         if let Some(pause) = self.pause.as_ref().filter(|pause| pause.is_alive())
-            && let Err(error) = pause.signal(&self.host.client, Signal::KILL).await
+            && let Err(error) = pause
+                .signal(&self.host, &self.plan.sandbox.cgroup.pause(), Signal::KILL)
+                .await
         {
-            warn!(%error, "the pause container can't be killed through containerd");
+            warn!(%error, "the pause container can't be killed");
         }
         // Those that keep their processes to themselves outlive pause.
         let apart = self.plan.containers.iter().zip(&self.containers);
         let apart = apart.filter(|(plan, _)| plan.namespaces.pid != Sharing::Pod);
-        for container in apart.filter_map(|(_, container)| container.as_ref()) {
-            if container.is_alive()
-                && let Err(error) = container.signal(&self.host.client, Signal::KILL).await
+        for (plan, container) in apart {
+            if let Some(container) = container.as_ref().filter(|it| it.is_alive())
+                && let Err(error) = container
+                    .signal(&self.host, &plan.cgroup, Signal::KILL)
+                    .await
             {
-                warn!(%error, "a container can't be killed through containerd");
+                warn!(%error, "a container can't be killed");
             }
         }
-        let ended = timeout(KILL_WAIT, self.all_ended()).await.is_ok();
+        let ended = timeout(NEWS_WAIT, self.all_ended()).await.is_ok();
         if !ended {
             warn!("containers outlive their kill; killing by cgroup");
         }
         if let Err(error) = self.kill_cgroups().await {
             warn!(%error, "processes may be left in the pod's cgroups");
         }
-        if !ended && timeout(KILL_WAIT, self.all_ended()).await.is_err() {
+        if !ended && timeout(NEWS_WAIT, self.all_ended()).await.is_err() {
             warn!("containerd does not tell that the containers have ended");
         }
     }

@@ -4,6 +4,7 @@
 //! `life` and `wind_down` its middle and end, `teardown` what follows. What the rest of the program
 //! learns of it is in [`report`].
 
+pub mod checks;
 mod configs;
 mod container;
 pub mod course;
@@ -18,6 +19,7 @@ mod hooks;
 pub mod host;
 mod image_root;
 mod images;
+pub mod kept;
 mod launch;
 mod launch_error;
 pub mod leftovers;
@@ -34,6 +36,7 @@ pub mod report;
 mod restart;
 pub mod runtime;
 mod sandbox;
+mod storage;
 mod teardown;
 pub mod user_files;
 mod wind_down;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::checks::{Checks, ChecksPlan};
 use super::container::Running;
 use super::course::{Course, RunningMeans};
 use super::events::Done;
@@ -21,6 +22,7 @@ use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
 use super::progress::Progress;
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
+use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
@@ -39,6 +41,8 @@ pub struct PodRequest {
     pub user_files: UserFiles,
     pub prefix: Prefix,
     pub running_means: RunningMeans,
+    /// What the framework wants to be checked.
+    pub checks: ChecksPlan,
     /// How long the pod may take from its start to its end.
     pub time_limit: Option<TimeLimit>,
 }
@@ -167,7 +171,7 @@ async fn live(
         Err(error) => EndCause::LaunchFailed(error),
     };
     run.stop_starting();
-    if !matches!(cause, EndCause::SandboxDied | EndCause::RuntimeLost) {
+    if !cause.took_all() {
         run.wind_down().await;
     }
     run.kill_all().await;
@@ -197,6 +201,7 @@ pub(super) struct PodRun {
     pub(super) host: Arc<Host>,
     pub(super) plan: PodPlan,
     pub(super) user_files: UserFiles,
+    pub(super) storage: Storage,
     pub(super) journal: Journal,
     pub(super) logs: Logs,
     pub(super) exits: Exits,
@@ -211,6 +216,7 @@ pub(super) struct PodRun {
     /// What else runs in each container.
     pub(super) extras: Vec<ExtraProcesses>,
     pub(super) course: Course,
+    pub(super) checks: Checks,
     /// What has been begun and is not done yet.
     pub(super) work: JoinSet<Done>,
     /// Nobody wants to know of probes any more, nor hooks of a start to go on.
@@ -255,6 +261,7 @@ impl PodRun {
             user_files,
             prefix,
             running_means,
+            checks,
             time_limit: _,
         } = request;
         let names: Vec<&str> = plan
@@ -271,6 +278,7 @@ impl PodRun {
                 host,
                 plan,
                 user_files,
+                storage: Storage::default(),
                 journal,
                 logs,
                 orders,
@@ -280,6 +288,7 @@ impl PodRun {
                 tasks: Vec::new(),
                 extras: Vec::new(),
                 course: Course::default(),
+                checks: Checks::new(checks),
                 work: JoinSet::new(),
                 quiet: CancellationToken::new(),
                 stopping: false,

@@ -36,10 +36,10 @@ pub struct ContainerPreview {
     pub lowered: Vec<String>,
 }
 
-/// Makes the documents. Archives that the plan names are read for what their images say; an image
+/// Makes the documents, and adds to the plan what the images add. Archives that the plan names are read for what their images say; an image
 /// that is in none of them leaves parts open.
 pub async fn preview(
-    plan: &PodPlan,
+    plan: &mut PodPlan,
     folders: &Folders,
     facts: &HostFacts,
     files: &UserFiles,
@@ -48,6 +48,11 @@ pub async fn preview(
     let pause_root = pause_root::place(folders.root());
     let run = RunDir(folders.pod_state(&plan.id));
     let configs = images::configs(plan, files).await;
+    let volumes =
+        |config: &Option<ImageConfig>| config.iter().flat_map(|it| it.volumes.clone()).collect();
+    let declared: Vec<Vec<String>> = configs.iter().map(volumes).collect();
+    let declared: Vec<&[String]> = declared.iter().map(Vec::as_slice).collect();
+    plan.add_image_volumes(&declared);
     let mut containers = Vec::with_capacity(plan.containers.len());
     for (service, (container, config)) in plan.containers.iter().zip(configs).enumerate() {
         let found = documents::find(container, files)?;
@@ -119,6 +124,8 @@ fn defaults(
         defaults.entrypoint = vec![FROM_IMAGE.to_owned()];
     }
     open.push("process.env");
+    // Volumes that it declares.
+    open.push("mounts");
     if process.working_dir.is_none() {
         open.push("process.cwd");
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::compose::model::ByteSize;
 use crate::pod::plan::Signal;
 
+use super::checks::CheckResult;
 pub use super::course::{HealthStatus, Unmet};
 use super::launch_error::LaunchError;
 
@@ -19,6 +20,13 @@ pub enum PodReport {
     },
     /// The health of a pod that runs has changed.
     Health(HealthReport),
+    /// What the task's own health check says, and what its last try brought.
+    CheckedHealth {
+        healthy: bool,
+        output: String,
+    },
+    /// A new result of the task's other check.
+    Checked(CheckResult),
     Ended(Box<PodEnd>),
 }
 
@@ -61,15 +69,28 @@ pub enum EndCause {
         /// What its last probes wrote, the latest last.
         probes: Vec<String>,
     },
+    /// The task's own health check failed too often.
+    CheckFailed {
+        output: String,
+    },
     /// It never came to run.
     LaunchFailed(LaunchError),
     Stopped(StopReason),
     /// The pause container, and every process with it, was killed from outside.
     SandboxDied,
+    /// The shim that served the pod's containers was killed from outside, and they with it.
+    ShimDied,
     /// containerd did not answer for longer than is waited for.
     RuntimeLost,
     /// What ran the pod has panicked.
     Fault,
+}
+
+impl EndCause {
+    /// Whether there is no service left that could be asked to stop.
+    pub(super) fn took_all(&self) -> bool {
+        matches!(self, Self::SandboxDied | Self::ShimDied | Self::RuntimeLost)
+    }
 }
 
 /// Who wanted a pod to stop.

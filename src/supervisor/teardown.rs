@@ -74,8 +74,11 @@ impl PodRun {
             plan,
             journal,
             logs,
+            storage,
             ..
         } = self;
+        // What is open in a mount keeps it busy.
+        drop(storage);
         if !logs.close().await {
             warn!("the last lines of the containers could not be written in time");
         }
@@ -132,6 +135,11 @@ impl PodRun {
             for result in results {
                 failures.note("a service's container", result);
             }
+        }
+        for image in &self.plan.images {
+            // Its mount holds it, and is in nobody's way any more.
+            failures.note("an image's mount", mount::unmount_all(&image.path));
+            failures.note("an image's snapshot", snapshots.remove(&image.key).await);
         }
         let pause = self.plan.sandbox.id.as_str();
         failures.note(

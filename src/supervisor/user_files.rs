@@ -1,4 +1,5 @@
-//! The user's own files: archives of images, and what is bound into containers.
+//! The user's own files: archives of images, configs and secrets, and what is bound into
+//! containers.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,14 @@ const FOLDER_MODE: u32 = 0o755;
 /// Where a pod's user may name files.
 #[derive(Debug)]
 pub enum UserFiles {
-    /// Beneath a task's sandbox, where no name leads out and no link is followed. What is bound may
-    /// also be beneath the places of the host's that the operator has opened; nothing is made there.
-    Beneath {
-        sandbox: Folder,
+    /// Beneath a task's sandbox: no name leads out, no link is followed, and nothing is opened that
+    /// the sandbox's owner could not open.
+    Sandbox {
+        /// For what is ours in it.
+        own: Folder,
+        /// With its owner's rights.
+        users: Folder,
+        /// Places of the host's that the operator has opened for binds; nothing is made there.
         opened: Vec<PathBuf>,
     },
     /// What the user who types `up` can open.
@@ -22,10 +27,19 @@ pub enum UserFiles {
 }
 
 impl UserFiles {
+    pub fn sandbox(sandbox: Folder, opened: Vec<PathBuf>) -> Result<Self, beneath::Error> {
+        let users = sandbox.folder(Path::new("."))?.with_owners_rights()?;
+        Ok(Self::Sandbox {
+            own: sandbox,
+            users,
+            opened,
+        })
+    }
+
     /// Opens a regular file for reading.
     pub(super) fn file(&self, path: &Path) -> Result<File, beneath::Error> {
         match self {
-            Self::Beneath { sandbox, .. } => sandbox.file(path),
+            Self::Sandbox { users, .. } => users.file(path),
             Self::Anywhere => File::open(path).map_err(|source| beneath::Error::Open {
                 path: path.to_owned(),
                 source,
@@ -36,7 +50,7 @@ impl UserFiles {
     /// Reads a regular file of `limit` bytes at most.
     pub(super) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, beneath::Error> {
         match self {
-            Self::Beneath { sandbox, .. } => sandbox.read(path, limit),
+            Self::Sandbox { users, .. } => users.read(path, limit),
             Self::Anywhere => beneath::read(path, limit),
         }
     }
@@ -44,56 +58,78 @@ impl UserFiles {
     /// Opens a folder.
     pub(super) fn folder(&self, path: &Path) -> Result<Folder, beneath::Error> {
         match self {
-            Self::Beneath { sandbox, .. } => sandbox.folder(path),
+            Self::Sandbox { users, .. } => users.folder(path),
             Self::Anywhere => Folder::open(path),
         }
     }
 
-    /// Finds a file or folder; a folder is made where nothing is and `create` says so.
-    pub(super) fn entry(&self, path: &Path, create: bool) -> Result<Entry, beneath::Error> {
-        match self.find(path) {
-            Err(error) if create && error.is_not_found() && self.may_make(path) => {
-                self.make_folder(path)?;
-                self.find(path)
+    /// Finds a file or folder.
+    pub(super) fn entry(&self, path: &Path) -> Result<Entry, beneath::Error> {
+        match (self, self.opened(path)) {
+            // Neither is the last part of the operator's own path to be a link.
+            (_, Some(place)) if path == place => {
+                Folder::open(place.parent().unwrap_or(place))?.entry(path)
+            }
+            (_, Some(place)) => Folder::open(place)?.entry(path),
+            (Self::Sandbox { users, .. }, None) => users.entry(path),
+            (Self::Anywhere, None) => Entry::open(path),
+        }
+    }
+
+    /// Finds a file or folder that a container is to have, to write in it or not; a folder is made
+    /// where nothing is and `create` says so.
+    pub(super) fn bound(
+        &self,
+        path: &Path,
+        create: bool,
+        writable: bool,
+    ) -> Result<Entry, beneath::Error> {
+        let opened = self.opened(path).is_some();
+        let entry = match self.entry(path) {
+            Err(error) if create && error.is_not_found() && !opened => {
+                match self {
+                    Self::Sandbox { users, .. } => {
+                        users.create_folder(path, FOLDER_MODE)?;
+                    }
+                    Self::Anywhere => make_anywhere(path)?,
+                }
+                self.entry(path)
             }
             found => found,
+        }?;
+        // What the operator has opened is open whoever owns the sandbox.
+        if matches!(self, Self::Sandbox { .. }) && !opened {
+            entry.check_bindable(writable)?;
         }
+        Ok(entry)
     }
 
-    /// Makes a folder, and those above it, where they are missing.
-    pub(super) fn make_folder(&self, path: &Path) -> Result<(), beneath::Error> {
+    /// Makes a folder of ours, and those above it, where they are missing, and opens it.
+    pub(super) fn own_folder(&self, path: &Path) -> Result<Folder, beneath::Error> {
         match self {
-            Self::Beneath { sandbox, .. } => sandbox.create_folder(path, FOLDER_MODE).map(drop),
+            Self::Sandbox { own, .. } => own.create_folder(path, FOLDER_MODE),
             Self::Anywhere => {
-                std::fs::create_dir_all(path).map_err(|source| beneath::Error::Open {
-                    path: path.to_owned(),
-                    source,
-                })
+                make_anywhere(path)?;
+                Folder::open(path)
             }
         }
     }
 
-    fn may_make(&self, path: &Path) -> bool {
+    /// The place that the operator has opened in which a path of the host's is.
+    fn opened(&self, path: &Path) -> Option<&Path> {
         match self {
-            Self::Beneath { sandbox, .. } => path.starts_with(sandbox.path()),
-            Self::Anywhere => true,
+            Self::Sandbox { own, opened, .. } if !path.starts_with(own.path()) => opened
+                .iter()
+                .map(PathBuf::as_path)
+                .find(|place| path.starts_with(place)),
+            Self::Sandbox { .. } | Self::Anywhere => None,
         }
     }
+}
 
-    fn find(&self, path: &Path) -> Result<Entry, beneath::Error> {
-        match self {
-            Self::Beneath { sandbox, opened } => {
-                let place = opened.iter().find(|place| path.starts_with(place));
-                match place.filter(|_| !path.starts_with(sandbox.path())) {
-                    // Neither is the last part of its path to be a link.
-                    Some(place) if path == place => {
-                        Folder::open(place.parent().unwrap_or(place))?.entry(path)
-                    }
-                    Some(place) => Folder::open(place)?.entry(path),
-                    None => sandbox.entry(path),
-                }
-            }
-            Self::Anywhere => Entry::open(path),
-        }
-    }
+fn make_anywhere(path: &Path) -> Result<(), beneath::Error> {
+    std::fs::create_dir_all(path).map_err(|source| beneath::Error::Open {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -1,5 +1,6 @@
 //! The graceful end: services are asked to stop in the reverse of their start, level by level.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -11,7 +12,6 @@ use super::events::Done;
 use super::hooks;
 use super::life::{NEVER, unpanicked};
 use super::pod::PodRun;
-use super::report::EndCause;
 use crate::pod::plan::Signal;
 
 /// What is kept of an order's time for the kill at its end.
@@ -59,7 +59,7 @@ impl PodRun {
             tokio::select! {
                 Some(done) = self.work.join_next() => self.done_while_stopping(unpanicked(done)).await,
                 news = self.exits.next() => {
-                    if let Some(EndCause::SandboxDied | EndCause::RuntimeLost) = self.hear(news).await {
+                    if self.hear(news).await.is_some_and(|cause| cause.took_all()) {
                         return false;
                     }
                 }
@@ -91,7 +91,7 @@ impl PodRun {
             };
             tokio::select! {
                 news = self.exits.next() => {
-                    if let Some(EndCause::SandboxDied | EndCause::RuntimeLost) = self.hear(news).await {
+                    if self.hear(news).await.is_some_and(|cause| cause.took_all()) {
                         return false;
                     }
                 }
@@ -116,7 +116,7 @@ impl PodRun {
                     container.made_again(pid, 0);
                 }
             }
-            Done::PostStart { .. } | Done::Probed { .. } => {}
+            Done::PostStart { .. } | Done::Probed { .. } | Done::Checked { .. } => {}
             Done::PreStop { service, result } => {
                 if let Err((command, error)) = result {
                     let service = self.service(service);
@@ -152,7 +152,8 @@ impl PodRun {
         };
         let (service, signal) = (self.service(i), container.stop_signal);
         info!(service, %signal, "asking the service to stop");
-        if let Err(error) = container.signal(&self.host.client, signal).await {
+        let cgroup = &self.plan.containers[i].cgroup;
+        if let Err(error) = container.signal(&self.host, cgroup, signal).await {
             warn!(service, %error, "the service can't be asked to stop");
         }
     }
@@ -161,7 +162,7 @@ impl PodRun {
         let now = Instant::now();
         for &i in alive {
             let overdue = self.grace_end(i, asked) <= now;
-            let client = self.host.client.clone();
+            let host = Arc::clone(&self.host);
             let Some(container) = self.containers[i]
                 .as_mut()
                 .filter(|it| overdue && !it.forced)
@@ -169,10 +170,11 @@ impl PodRun {
                 continue;
             };
             container.forced = true;
-            let service = &self.plan.containers[i].service.value;
+            let plan = &self.plan.containers[i];
+            let service = &plan.service.value;
             warn!(service, "the service outlived its grace period; killing it");
-            if let Err(error) = container.signal(&client, Signal::KILL).await {
-                warn!(service, %error, "the service can't be killed through containerd");
+            if let Err(error) = container.signal(&host, &plan.cgroup, Signal::KILL).await {
+                warn!(service, %error, "the service can't be killed");
             }
         }
     }

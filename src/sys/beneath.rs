@@ -13,9 +13,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, renameat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
+use nix::libc;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
+
+use super::identity::Identity;
+
+/// As many links as the kernel follows: `path_resolution(7)`.
+const LINKS_MAX: usize = 40;
 
 /// Why a name could not be opened. Each names the path as it was given.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +116,8 @@ pub struct Folder {
     fd: OwnedFd,
     path: PathBuf,
     resolution: Resolution,
+    /// Whose rights names are resolved with; none: our own.
+    identity: Option<Identity>,
 }
 
 /// Something beneath a [`Folder`], found but not opened: it can be looked at and bound to
@@ -119,6 +127,7 @@ pub struct Entry {
     fd: OwnedFd,
     path: PathBuf,
     stat: FileStat,
+    identity: Option<Identity>,
 }
 
 impl Folder {
@@ -143,6 +152,7 @@ impl Folder {
                 fd: file.into(),
                 path: path.to_owned(),
                 resolution,
+                identity: None,
             }),
             Err(source) => Err(Error::Open {
                 path: path.to_owned(),
@@ -155,6 +165,63 @@ impl Folder {
         &self.path
     }
 
+    /// From here on names are resolved, and files opened, with the rights of the folder's owner:
+    /// nobody has root read for him what he can't read himself. Root's own folder stays as it is.
+    pub fn with_owners_rights(mut self) -> Result<Self, Error> {
+        let stat = fstat(&self.fd).map_err(|errno| self.error(Path::new("."), errno))?;
+        let owner = Identity {
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+        };
+        self.identity = (owner.uid != 0).then_some(owner);
+        Ok(self)
+    }
+
+    /// Where `path` leads within this folder, links followed, even those that lead to nothing: an
+    /// absolute path, with the folder as the root. For an image that nobody changes meanwhile.
+    pub fn real_path(&self, path: &Path) -> Result<PathBuf, Error> {
+        fn parts(path: &Path) -> impl Iterator<Item = PathBuf> {
+            let part = |part: Component<'_>| PathBuf::from(part.as_os_str());
+            let parts: Vec<_> = path.components().map(part).collect();
+            parts.into_iter().rev()
+        }
+        let mut real = PathBuf::from("/");
+        let mut rest: Vec<PathBuf> = parts(path).collect();
+        let mut links = 0..LINKS_MAX;
+        while let Some(part) = rest.pop() {
+            match part.components().next() {
+                Some(Component::RootDir) => real = PathBuf::from("/"),
+                Some(Component::ParentDir) => drop(real.pop()),
+                Some(Component::Normal(name)) => {
+                    let next = real.join(name);
+                    match self.link(&next)? {
+                        Some(target) if links.next().is_some() => rest.extend(parts(&target)),
+                        Some(_) => return Err(self.error(path, Errno::ELOOP)),
+                        None => real = next,
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(real)
+    }
+
+    /// What a link says; none of what is no link, or nothing.
+    fn link(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        let fd = match self.resolve(path, flags, Mode::empty()) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(Error::NotFolder { .. }) => return Ok(None),
+            fd => fd?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.error(path, errno))?;
+        if Kind::of(&stat) != Kind::Symlink {
+            return Ok(None);
+        }
+        let target = readlinkat(&fd, c"").map_err(|errno| self.error(path, errno))?;
+        Ok(Some(target.into()))
+    }
+
     /// Finds what `path` stands for. An absolute path must be below this folder's own; within an
     /// image's root it is taken from there.
     pub fn entry(&self, path: &Path) -> Result<Entry, Error> {
@@ -164,6 +231,7 @@ impl Folder {
             fd,
             path: path.to_owned(),
             stat,
+            identity: self.identity,
         })
     }
 
@@ -174,6 +242,7 @@ impl Folder {
             fd,
             path: self.path.join(path),
             resolution: self.resolution,
+            identity: self.identity,
         })
     }
 
@@ -219,7 +288,8 @@ impl Folder {
             };
             let next = match current.folder(name) {
                 Err(error) if error.is_not_found() => {
-                    match mkdirat(&current.fd, name, Mode::from_bits_truncate(mode)) {
+                    let mode = Mode::from_bits_truncate(mode);
+                    match acting(self.identity, || mkdirat(&current.fd, name, mode)) {
                         Ok(()) | Err(Errno::EEXIST) => current.folder(name),
                         Err(errno) => Err(self.error(path, errno)),
                     }
@@ -292,7 +362,7 @@ impl Folder {
         // asks to be called again. A user who does nothing but rename must not keep us here.
         let mut tries = 0..64;
         loop {
-            match openat2(&self.fd, beneath, how) {
+            match acting(self.identity, || openat2(&self.fd, beneath, how)) {
                 Err(Errno::EAGAIN | Errno::EINTR) if tries.next().is_some() => {}
                 result => return result.map_err(|errno| self.error(path, errno)),
             }
@@ -344,6 +414,20 @@ fn bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     Ok(content)
 }
 
+/// Calls the kernel with another's rights, where one is given.
+fn acting<T: Send>(
+    identity: Option<Identity>,
+    call: impl FnOnce() -> nix::Result<T> + Send,
+) -> nix::Result<T> {
+    match identity {
+        None => call(),
+        Some(identity) => match identity.act(call) {
+            Ok(result) => result,
+            Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EPERM))),
+        },
+    }
+}
+
 impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -368,6 +452,7 @@ impl Entry {
             fd,
             path: path.to_owned(),
             stat,
+            identity: None,
         })
     }
 
@@ -415,11 +500,46 @@ impl Entry {
         }
         // The way back from a descriptor that only names a file to one that opens it. It can't
         // become another file on the way.
-        how.open(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
-            .map_err(|source| Error::Open {
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        let opened = match self.identity {
+            Some(identity) => identity.act(|| how.open(path)).and_then(|opened| opened),
+            None => how.open(path),
+        };
+        opened.map_err(|source| Error::Open {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Refuses what a container is not to get at in the user's name: what he can't read himself,
+    /// or not write where it is to be written; files that may be someone else's; and what is
+    /// neither a file nor a folder.
+    pub fn check_bindable(&self, writable: bool) -> Result<(), Error> {
+        match self.kind() {
+            Kind::File => self.refuse_hard_links()?,
+            Kind::Folder => {}
+            kind => {
+                return Err(Error::NotRegular {
+                    path: self.path.clone(),
+                    kind,
+                });
+            }
+        }
+        let Some(identity) = self.identity else {
+            return Ok(());
+        };
+        // Its owner could give himself the right.
+        let own = self.stat.st_uid == identity.uid;
+        let mut wanted = AccessFlags::R_OK;
+        wanted.set(AccessFlags::X_OK, self.kind() == Kind::Folder);
+        wanted.set(AccessFlags::W_OK, writable && !own);
+        let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_EACCESS;
+        acting(Some(identity), || faccessat(&self.fd, c"", wanted, flags)).map_err(|errno| {
+            Error::Open {
                 path: self.path.clone(),
-                source,
-            })
+                source: errno.into(),
+            }
+        })
     }
 }
 
@@ -562,5 +682,33 @@ mod tests {
         let root = Folder::open_root(&root).unwrap();
         assert_eq!(read(&root, "/etc/env").unwrap(), b"A=1\n");
         assert!(read(&root, "/escape").unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn links_of_an_image_are_followed_to_where_nothing_is() {
+        let (outer, _folder) = sandbox();
+        let root = outer.path().join("sandbox");
+        for (name, target) in [
+            ("fds", "/proc/self/fd"),
+            ("up", "../../../sys"),
+            ("conf/back", "../fds/./7/.."),
+            ("loop", "loop"),
+        ] {
+            symlink(target, root.join(name)).unwrap();
+        }
+        let root = Folder::open_root(&root).unwrap();
+        let real = |path: &str| root.real_path(Path::new(path));
+        for (path, expected) in [
+            ("/fds/7", "/proc/self/fd/7"),
+            ("up/fs", "/sys/fs"),
+            ("/conf/back/x", "/proc/self/fd/x"),
+            ("/conf/env", "/conf/env"),
+            ("/conf/env/x", "/conf/env/x"),
+            ("/none/../conf", "/conf"),
+            ("/", "/"),
+        ] {
+            assert_eq!(real(path).unwrap(), Path::new(expected), "{path}");
+        }
+        assert!(matches!(real("/loop/x"), Err(Error::Symlink { .. })));
     }
 }

@@ -14,7 +14,6 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::PathError;
-use super::beneath::{Entry, Kind};
 
 /// How often a mount that is in use is tried to be unmounted, and how long is waited between.
 const UNMOUNT_TRIES: u32 = 10;
@@ -29,21 +28,8 @@ pub struct MountInfo {
     /// The file system's type.
     pub kind: String,
     pub super_options: String,
-}
-
-/// Binds what was found beneath a user's folder to `target`, which is made, as a file or a
-/// folder. Whoever mounts `target` later gets that very file, whatever its name stands for then.
-///
-/// Set-user-id programs and devices in it don't work, and mounts below it are not taken along.
-pub fn pin(source: &Entry, target: &Path) -> Result<(), PathError> {
-    if source.kind() == Kind::Folder {
-        fs::create_dir(target)
-            .map_err(|source| PathError::new("create the folder", target, source))?;
-    } else {
-        make_file(target)?;
-    }
-    bind(source, target)?;
-    restrict(target, MsFlags::MS_NOSUID | MsFlags::MS_NODEV)
+    /// It is in a group of mounts that share what is mounted below them.
+    pub shared: bool,
 }
 
 /// Binds an open file or folder to `target`, which exists.
@@ -118,10 +104,36 @@ pub fn ramfs(target: &Path, mode: u32) -> Result<(), PathError> {
     .map_err(|errno| PathError::new("mount a ramfs at", target, errno))
 }
 
-/// Takes the topmost mount at `target` away. No mount there is success.
+/// Mounts an empty file system of memory with the file's options, tmpfs(5) and mount(8): data only
+/// unless `exec` is among them.
+pub fn tmpfs_with(target: &Path, options: &[String]) -> Result<(), PathError> {
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let mut data = Vec::new();
+    for option in options {
+        match (option.as_str(), flag(option)) {
+            ("exec", _) => flags.remove(MsFlags::MS_NOEXEC),
+            ("async" | "strictatime", _) => {}
+            (_, Some(known)) => flags |= known,
+            (own, None) => data.push(own),
+        }
+    }
+    let data = data.join(",");
+    let kind = Some("tmpfs");
+    mount(kind, target, kind, flags, Some(data.as_str()))
+        .map_err(|errno| PathError::new("mount a tmpfs at", target, errno))
+}
+
+/// Takes the topmost mount at `target` away, with what is mounted below it. No mount there is
+/// success.
 ///
 /// One that stays in use is detached: it leaves the tree at once, and ends with its last user.
 pub fn unmount(target: &Path) -> Result<(), PathError> {
+    // What is mounted below a shared mount would go in all the other places as well.
+    let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+    match mount(None::<&str>, target, None::<&str>, private, None::<&str>) {
+        Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
+        Err(errno) => return Err(PathError::new("unmount", target, errno)),
+    }
     for last in (0..UNMOUNT_TRIES).rev() {
         let flags = if last == 0 {
             MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH
@@ -140,7 +152,18 @@ pub fn unmount(target: &Path) -> Result<(), PathError> {
 
 /// Takes away what is mounted at a path and below it, the last mounted first.
 pub fn unmount_all(path: &Path) -> Result<(), PathError> {
-    below(path)?.iter().try_for_each(|point| unmount(point))
+    tops(path)?.iter().try_for_each(|point| unmount(point))
+}
+
+/// As [`below`], less what is mounted within one of the others: users can rename what leads there,
+/// and it goes with the one that it is in.
+pub fn tops(path: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let all = below(path)?;
+    let within = |point: &PathBuf| {
+        let mut others = all.iter();
+        others.any(|other| point != other && point.starts_with(other))
+    };
+    Ok(all.iter().filter(|point| !within(point)).cloned().collect())
 }
 
 /// Where something is mounted at a path or below it; a place once for each mount, the last
@@ -170,7 +193,8 @@ fn parse(line: &[u8]) -> Option<MountInfo> {
     let mut fields = line.split(|byte| *byte == b' ');
     let root = fields.nth(3)?;
     let point = fields.next()?;
-    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+    let mut rest = fields.clone().skip_while(|field| *field != b"-").skip(1);
+    let mut optional = fields.take_while(|field| *field != b"-");
     let kind = rest.next()?;
     let super_options = rest.nth(1)?;
     Some(MountInfo {
@@ -178,6 +202,7 @@ fn parse(line: &[u8]) -> Option<MountInfo> {
         point: unescape(point).into(),
         kind: String::from_utf8_lossy(kind).into_owned(),
         super_options: String::from_utf8_lossy(super_options).into_owned(),
+        shared: optional.any(|field| field.starts_with(b"shared:")),
     })
 }
 
@@ -240,13 +265,18 @@ mod tests {
 
     #[test]
     fn a_line_is_read_whatever_stands_before_the_dash() {
-        for optional in ["", "shared:5 ", "master:1 propagate_from:2 "] {
+        for (optional, shared) in [
+            ("", false),
+            ("shared:5 ", true),
+            ("master:1 propagate_from:2 ", false),
+        ] {
             let line = format!("36 35 98:0 /a /mnt rw,noatime {optional}- ext3 /dev/root rw,x=y");
             let mount = parse(line.as_bytes()).unwrap();
             assert_eq!(mount.root, Path::new("/a"));
             assert_eq!(mount.point, Path::new("/mnt"));
             assert_eq!(mount.kind, "ext3");
             assert_eq!(mount.super_options, "rw,x=y");
+            assert_eq!(mount.shared, shared);
         }
     }
 

@@ -42,34 +42,50 @@ pub fn look_into<T: Send>(
         // Private: what is mounted from here on does not show in the namespace we came from.
         let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(failed)?;
-        for described in mounts {
-            let call = Call::of(described);
-            if let Some(folder) = &call.working_folder {
-                // The thread has a working folder of its own since it left its namespace.
-                chdir(folder).map_err(failed)?;
-            }
-            if call.data.len() > OPTIONS_MAX {
-                // The kernel would cut it, and look for a layer of half a name.
-                return Err(failed(Errno::E2BIG));
-            }
-            mount(
-                Some(&call.source),
-                at,
-                Some(call.kind.as_str()),
-                call.flags,
-                Some(call.data.as_str()),
-            )
-            .map_err(failed)?;
-            if call.flags.contains(MsFlags::MS_BIND) {
-                // A new bind mount has its source's flags, whatever the call said.
-                restrict(
-                    at,
-                    MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-                )?;
-            }
-        }
+        mount_all(mounts, at)?;
         Ok(look(at))
     })
+}
+
+/// Mounts `mounts` at the folder `at`, read-only, for all to see.
+pub fn mount_view(mounts: &[Mount], at: &Path) -> Result<(), PathError> {
+    on_own_thread(|| {
+        // A working folder of its own, for the thread that may have to change it.
+        let failed = |errno: nix::Error| PathError::new("mount an image at", at, errno);
+        unshare(CloneFlags::CLONE_FS).map_err(failed)?;
+        mount_all(mounts, at)
+    })
+}
+
+fn mount_all(mounts: &[Mount], at: &Path) -> Result<(), PathError> {
+    let failed = |errno: nix::Error| PathError::new("mount an image at", at, errno);
+    for described in mounts {
+        let call = Call::of(described);
+        if let Some(folder) = &call.working_folder {
+            // The thread has a working folder of its own since it left its namespace.
+            chdir(folder).map_err(failed)?;
+        }
+        if call.data.len() > OPTIONS_MAX {
+            // The kernel would cut it, and look for a layer of half a name.
+            return Err(failed(Errno::E2BIG));
+        }
+        mount(
+            Some(&call.source),
+            at,
+            Some(call.kind.as_str()),
+            call.flags,
+            Some(call.data.as_str()),
+        )
+        .map_err(failed)?;
+        if call.flags.contains(MsFlags::MS_BIND) {
+            // A new bind mount has its source's flags, whatever the call said.
+            restrict(
+                at,
+                MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// The arguments of mount(2) for a read-only look.

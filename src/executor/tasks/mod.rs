@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::prepare::{self, Company, Ground, Prepared};
 use super::refusal::Refusal;
+use super::standing::Standing;
 use crate::mesos::{Capability, StatusUpdate, Subscribed, Task, TaskId};
 use crate::pod::names::PodId;
 use crate::supervisor::host::Host;
@@ -32,6 +33,7 @@ pub(super) struct Tasks {
     /// What tasks rest on, or why none can be launched; none before the subscription.
     ground: Option<Result<Arc<Ground>, Arc<Refusal>>>,
     roster: Roster,
+    standings: BTreeMap<TaskId, Standing>,
     preparing: JoinSet<Result<Box<Prepared>, Refusal>>,
     preparations: BTreeMap<Ordinal, AbortHandle>,
     /// Ready to be launched, when the rest of their group is.
@@ -61,6 +63,7 @@ impl Default for Tasks {
         Self {
             ground: None,
             roster: Roster::default(),
+            standings: BTreeMap::new(),
             preparing: JoinSet::new(),
             preparations: BTreeMap::new(),
             prepared: BTreeMap::new(),
@@ -82,6 +85,13 @@ impl Tasks {
 
     /// Begins to prepare the pods of tasks that came together: all of them are launched, or none.
     pub(super) fn launch(&mut self, group: Vec<Task>) -> Vec<StatusUpdate> {
+        for task in &group {
+            // One that is launched once more by mistake has its standing.
+            let standing = || Standing::of(task);
+            self.standings
+                .entry(task.id.clone())
+                .or_insert_with(standing);
+        }
         let names = group
             .iter()
             .map(|task| (task.id.clone(), task.kill_grace_period));
@@ -211,7 +221,15 @@ impl Tasks {
         let mut updates = Vec::new();
         for action in actions {
             match action {
-                Action::Tell(update) => updates.push(*update),
+                Action::Tell(mut update) => {
+                    if let Some(standing) = self.standings.get_mut(&update.task) {
+                        standing.dress(&mut update);
+                    }
+                    if update.state.is_terminal() {
+                        self.standings.remove(&update.task);
+                    }
+                    updates.push(*update);
+                }
                 Action::Launch(ordinal) => self.start(ordinal),
                 Action::Abandon(ordinal) => {
                     // Nothing has been made yet.

@@ -246,7 +246,7 @@ impl<C: Connect> PodCleanup<'_, C> {
     async fn unmount(&mut self, place: PathBuf) {
         let found = {
             let place = place.clone();
-            blocking(move || mount::below(&place)).await
+            blocking(move || mount::tops(&place)).await
         };
         match found {
             Ok(points) => {

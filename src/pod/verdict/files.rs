@@ -10,14 +10,29 @@ pub(super) const SECTION: Section = Section {
     rows: &[
         Row::supported(
             "volumes",
-            "binds beneath the sandbox, and named volumes, which live in it",
-            "services::volumes",
+            "binds beneath the sandbox; named volumes, which live in it, filled from the image at first; tmpfs; images, read-only",
+            "storage::volumes_of_every_kind",
         ),
-        Row::not_yet("volumes_from", "another service's mounts"),
+        Row::warned("volumes: z, Z", "files are not labelled for SELinux"),
+        Row::refused(
+            "volumes: npipe, cluster",
+            "this is nothing that Linux mounts",
+            "use a bind, a volume, a tmpfs or an image",
+        ),
+        Row::supported(
+            "volumes_from",
+            "another service's binds, volumes and images, `:ro` read-only",
+            "storage::volumes_of_every_kind",
+        ),
+        Row::refused(
+            "volumes_from: container:…",
+            "a container that is not of this file is none of the pod's",
+            "make the other container a service of this file",
+        ),
         Row::supported(
             "tmpfs",
-            "a tmpfs, charged to the service",
-            "services::volumes",
+            "a tmpfs, charged to the service; 64 MiB where no size is given",
+            "storage::memory_of_a_services_own",
         ),
         Row::supported("configs", "files in memory, read-only", CONFIGS),
         Row::supported(

@@ -32,8 +32,6 @@ pub enum Verdict {
         /// What its user can do.
         instead: &'static str,
     },
-    /// It will have its effect.
-    NotYet,
 }
 
 /// Whether the effect was seen in a running container.
@@ -109,12 +107,6 @@ impl Row {
         Self { key, verdict, text }
     }
 
-    /// For a key whose effect is being written: `text` tells the effect.
-    const fn not_yet(key: &'static str, text: &'static str) -> Self {
-        let verdict = Verdict::NotYet;
-        Self { key, verdict, text }
-    }
-
     /// What a user is told of it where `path` (`services.web.cpuset`) stands; nothing of what needs
     /// no word.
     pub(super) fn diagnose(&self, path: &str, span: Span) -> Option<Diagnostic> {
@@ -125,8 +117,6 @@ impl Row {
             Verdict::Refused { instead } => {
                 Diagnostic::unsupported(format!("{path}: {text}")).help(instead)
             }
-            Verdict::NotYet => Diagnostic::unsupported(format!("{path} is not supported yet"))
-                .help("leave the key out, or keep this service off the pod"),
         };
         Some(diagnostic.at(span))
     }

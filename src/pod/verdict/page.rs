@@ -57,7 +57,6 @@ fn line(row: &Row) -> String {
             text = format!("{text}. Instead: {instead}");
             ("refused", String::new())
         }
-        Verdict::NotYet => ("not yet", String::new()),
     };
     let key = match row.key.split_once(": ") {
         Some((key, value)) => format!("`{key}`: {value}"),

@@ -81,7 +81,7 @@ pub(super) const SECTION: Section = Section {
         ),
         Row::supported(
             "labels",
-            "kept in the pod's own record; they never become labels of containerd's, which acts on some",
+            "no service sees them; they never become labels of containerd's, which acts on some",
             "attributes::process::labels_stay_in_our_own_records",
         ),
         Row::supported(

@@ -114,9 +114,14 @@ pub(super) const SECTION: Section = Section {
             "`linux.resources.blockIO`; devices by their numbers",
             "attributes::limits::block_devices",
         ),
+        Row::unseen(
+            "blkio_config: weight",
+            "`linux.resources.blockIO.weight` and `weightDevice`",
+            "the kernel has no weights that every runtime knows",
+        ),
         Row::warned(
             "blkio_config: weights without a scheduler",
-            "this kernel shares no block devices by weight, and the weights have no effect",
+            "the agent shares no block devices by weight, and the weights have no effect",
         ),
         Row::warned(
             "storage_opt",

@@ -23,7 +23,7 @@ pub(super) const TOP: Section = Section {
             "all become the pod's one network: see below",
             "namespaces::a_service_reaches_another_by_name",
         ),
-        Row::supported("volumes", "see below", "services::volumes"),
+        Row::supported("volumes", "see below", VOLUMES_SEEN),
         Row::supported("configs", "see below", IN_MEMORY),
         Row::supported("secrets", "see below", IN_MEMORY),
         Row::supported(
@@ -232,6 +232,7 @@ pub(super) const NETWORKS: Section = Section {
         Row::harmless("labels", ONE_NETWORK),
     ],
 };
+const VOLUMES_SEEN: &str = "storage::volumes_of_every_kind";
 const ONE_NETWORK: &str = "all networks of a file become the pod's one";
 
 pub(super) const VOLUMES: Section = Section {
@@ -241,7 +242,7 @@ pub(super) const VOLUMES: Section = Section {
         Row::supported(
             "name",
             "with `up`, of the folder; under Mesos a volume lives in the sandbox and dies with it",
-            "services::volumes",
+            VOLUMES_SEEN,
         ),
         Row::refused(
             "external",
@@ -254,7 +255,21 @@ pub(super) const VOLUMES: Section = Section {
             "storage plug-ins are not run: the volumes of a pod are folders in its task's sandbox",
             "mount the storage on the agents, and bind a folder of it that the operator allows",
         ),
-        Row::not_yet("driver_opts", "a tmpfs, or a folder to bind"),
+        Row::supported(
+            "external: with up",
+            "a volume that an earlier `up` has kept",
+            "storage::kept_volumes_are_shared_and_removed",
+        ),
+        Row::supported(
+            "driver_opts",
+            "`type: tmpfs` for one in memory, `o: bind` for a folder as `device`",
+            VOLUMES_SEEN,
+        ),
+        Row::refused(
+            "driver_opts: another type",
+            "the host's root would mount what a file asks for",
+            "mount it on the agents, and bind a folder of it that the operator allows",
+        ),
         Row::harmless("labels", "nothing lists volumes by label"),
     ],
 };
