@@ -157,12 +157,25 @@ secrets:
         assert!(!info.contains(CANARY), "{info}");
     }
     let record = lab.root().join("pods").join(&id);
-    for entry in fs::read_dir(&record).expect("a pod has a record") {
-        let path = entry.expect("it can be listed").path();
+    let files = files_below(&record);
+    assert!(!files.is_empty(), "a pod has a record");
+    for path in files {
         let text = fs::read_to_string(&path).expect("records are text");
         assert!(!text.contains(CANARY), "{}", path.display());
     }
     drop(up);
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("it can be listed").flatten();
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            files_below(&path)
+        } else {
+            vec![path]
+        }
+    };
+    entries.flat_map(|entry| below(entry.path())).collect()
 }
 
 /// The Compose file of these services, with a second image and volumes.
