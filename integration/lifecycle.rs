@@ -150,7 +150,7 @@ fn a_kill_may_come_more_than_once(lab: &Lab) {
     let services = r#"
   stubborn:
     image: app:1
-    stop_grace_period: 1h
+    stop_grace_period: 10m
     command: [sh, -c, "trap '' TERM; echo deaf; while :; do sleep 0.1; done"]
 "#;
     let mut run = Task::app(lab, services).launch();

@@ -183,13 +183,20 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             data.service = Some(on.service.clone());
             data.probes = shown(probes);
             let text = unmet(&end.services[*service].service, on, *why);
-            (update(TaskState::Failed, None), "CE-DEPENDS", text + &last_words(probes, on))
+            (
+                update(TaskState::Failed, None),
+                "CE-DEPENDS",
+                text + &last_words(probes, on),
+            )
         }
         EndCause::Unhealthy { service, probes } => {
             let service = &end.services[*service];
             data.service = Some(service.service.clone());
             data.probes = shown(probes);
-            let mut update = update(TaskState::Failed, Some(Reason::TaskHealthCheckStatusUpdated));
+            let mut update = update(
+                TaskState::Failed,
+                Some(Reason::TaskHealthCheckStatusUpdated),
+            );
             update.healthy = Some(false);
             let text = format!("service \"{}\" is unhealthy", service.service);
             (update, "CE-HEALTH", text + &last_words(probes, service))
@@ -228,32 +235,34 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             "CE-KILLED",
             stopped(*reason, end),
         ),
-        EndCause::ShimDied => (
-            update(TaskState::Failed, None),
-            "CE-SHIM",
-            "the shim of the pod's containers was killed from outside, and every service with it"
-                .to_owned(),
-        ),
-        EndCause::SandboxDied => (
-            update(TaskState::Failed, None),
-            "CE-INFRA",
-            "the pod's pause container was killed from outside, and every service with it"
-                .to_owned(),
-        ),
-        EndCause::Fault => (
-            update(TaskState::Failed, None),
-            "CE-FAULT",
-            "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup"
-                .to_owned(),
-        ),
-        EndCause::RuntimeLost => (
-            update(TaskState::Failed, None),
-            "CE-RUNTIME",
-            "containerd has not answered for two minutes; the pod was killed by its cgroup"
-                .to_owned(),
-        ),
+        EndCause::ShimDied | EndCause::SandboxDied | EndCause::RuntimeLost | EndCause::Fault => {
+            let (code, text) = no_services_fault(&end.cause);
+            (update(TaskState::Failed, None), code, text.to_owned())
+        }
     };
     finish(update, code, &text, data)
+}
+
+/// The code and the words of an end for which no service is to blame.
+fn no_services_fault(cause: &EndCause) -> (&'static str, &'static str) {
+    match cause {
+        EndCause::ShimDied => (
+            "CE-SHIM",
+            "the shim of the pod's containers was killed from outside, and every service with it",
+        ),
+        EndCause::SandboxDied => (
+            "CE-INFRA",
+            "the pod's pause container was killed from outside, and every service with it",
+        ),
+        EndCause::RuntimeLost => (
+            "CE-RUNTIME",
+            "containerd has not answered for too long; the pod was killed by its cgroup",
+        ),
+        _ => (
+            "CE-FAULT",
+            "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup",
+        ),
+    }
 }
 
 fn finish(update: StatusUpdate, code: &str, text: &str, mut data: Data) -> StatusUpdate {

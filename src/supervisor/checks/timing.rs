@@ -143,8 +143,14 @@ mod tests {
         let now = Instant::now();
         let mut watch = watch(now);
         let told = [true, true, false, true, false, true].map(|it| watch.result(it, now));
-        use After::{Healthy, Nothing, Unhealthy};
-        let expected = [Healthy, Nothing, Unhealthy, Healthy, Unhealthy, Healthy];
+        let expected = [
+            After::Healthy,
+            After::Nothing,
+            After::Unhealthy,
+            After::Healthy,
+            After::Unhealthy,
+            After::Healthy,
+        ];
         assert_eq!(told, expected);
     }
 }
