@@ -60,7 +60,7 @@ pub(super) enum Verdict {
 }
 
 impl HostPaths {
-    /// The places below which something may be bound; [`check`](super::check) says what.
+    /// The places below which something may be bound; [`check`](super::check()) says what.
     pub fn places(&self) -> Vec<PathBuf> {
         match self {
             Self::Any => vec!["/".into()],

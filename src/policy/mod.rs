@@ -1,7 +1,7 @@
 //! What the operator of a host allows: a project and a policy give violations.
 //!
 //! The operator writes the tables `[policy.…]` of `config.toml` ([`PolicyFile`]); with who asks, they
-//! become the [`Policy`] in force, in which each field knows where its value comes from; [`check`]
+//! become the [`Policy`] in force, in which each field knows where its value comes from; [`check()`]
 //! holds a merged project against it, before anything has an effect. All of it is pure.
 //!
 //! The profiles are the levels of Kubernetes' Pod Security Standards

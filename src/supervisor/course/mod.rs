@@ -1,7 +1,7 @@
 //! Where each service of a pod is, and what comes next: start order, restarts, health, the end.
 //!
-//! Pure: time and news come in, what is to be done goes out. [`Course::due`] is asked after each
-//! piece of news and at [`Course::next`], and never does anything itself.
+//! Pure: time and news come in, what is to be done goes out. `Course::due` is asked after each
+//! piece of news and at `Course::next`, and never does anything itself.
 
 mod health;
 mod restarts;

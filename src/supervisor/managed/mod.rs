@@ -1,7 +1,7 @@
 //! A containerd of our own, for hosts where none runs: `--containerd managed`.
 //!
 //! It is started by who needs it first, in a session of its own, so that a Ctrl-C at the terminal is
-//! for the pod and not for the daemon; shared by all who need it meanwhile ([`claim`]); and ended by
+//! for the pod and not for the daemon; shared by all who need it meanwhile (`claim`); and ended by
 //! the last of them. Its images stay in `<root>/containerd`, all else is in `<state>/managed` and goes
 //! with it. What a kill -9 left is ended by `cleanup`, or used by who comes next.
 
