@@ -26,6 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
         events_are_told_as_they_happen,
         down_ends_the_pod_of_a_folder,
         down_kills_when_the_time_is_up,
+        down_removes_volumes_when_it_is_told,
         down_cleans_up_after_a_dead_owner,
         a_detached_pod_goes_on_alone,
         a_detached_pod_that_fails_says_why,
@@ -413,6 +414,30 @@ fn down_ends_the_pod_of_a_folder(lab: &Lab) {
     run.until_end();
     assert!(run.stdout().contains("bye"), "it was asked to stop");
     assert!(!other.pod().service("web").is_empty(), "the other goes on");
+}
+
+fn down_removes_volumes_when_it_is_told(lab: &Lab) {
+    const KEEPS: &str = r#"
+  web:
+    image: app:1
+    volumes: [data:/data]
+    command: [sh, -c, "echo kept > /data/file; echo up; sleep 1000"]
+volumes:
+  data:
+"#;
+    let up = Up::app(lab, KEEPS);
+    let folder = up.folder().display().to_string();
+    let mut run = up.start();
+    run.until_stdout("up");
+    let kept = lab.root().join("volumes/app_data/file");
+    assert!(kept.exists(), "{}", kept.display());
+    let down = ["down", "--project-directory", &folder, "-t", "1"];
+    ok(lab, &down);
+    run.until_end();
+    assert!(kept.exists(), "it outlives its pod");
+    let removed = ok(lab, &[&down[..], &["-v"]].concat());
+    assert!(removed.contains("volume app_data: removed"), "{removed}");
+    assert!(!kept.exists());
 }
 
 fn down_kills_when_the_time_is_up(lab: &Lab) {

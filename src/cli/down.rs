@@ -9,9 +9,13 @@ use super::Environment;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
+use super::plan;
 use super::pod_flags::{Otherwise, PodFlags};
 use super::project::ProjectFlags;
+use crate::compose::Limits;
+use crate::executor::with_causes;
 use crate::operator::down::{self, Down};
+use crate::supervisor::kept::{self, KeptError};
 
 /// Flags of `down`.
 #[derive(Clone, Debug, Args)]
@@ -19,6 +23,7 @@ use crate::operator::down::{self, Down};
   compose-executor down                    the project's pods in this folder
   compose-executor down -p shop            the project's, wherever it is
   compose-executor down --pod 3f2a -t 5    one pod; what has not ended after 5 seconds is killed
+  compose-executor down -v                 and the named volumes of the project, with all that is in them
 
 Services are stopped in the reverse of their start, each with its stop_signal and
 stop_grace_period. A pod of Mesos' is ended through its executor, and with it the executor's other
@@ -30,6 +35,9 @@ pub(super) struct DownArgs {
     /// Kill what has not ended after so many seconds
     #[arg(short, long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Also remove the project's named volumes; one that another pod uses stays
+    #[arg(short, long)]
+    volumes: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -43,23 +51,37 @@ pub(super) fn run(
     let pods = args
         .pods
         .select(project, host, environment, Otherwise::None)?;
-    if pods.is_empty() {
+    let folders = host.folders();
+    // Read before anything ends: a file that can't be read names no volumes.
+    let volumes = if args.volumes {
+        let loaded = plan::load(project, environment, Limits::default())?;
+        kept::of_project(&folders, &loaded.project)
+    } else {
+        Vec::new()
+    };
+    if pods.is_empty() && volumes.is_empty() {
         exit::warn("compose-executor: no pod to end");
     }
     let limit = args.timeout.map(Duration::from_secs);
-    let folders = host.folders();
     let results = block_on(async {
         let results = Box::pin(down::down(&pods, &folders, limit)).await;
         results.map_err(CommandError::failed)
     })?;
+    let removed: Vec<_> = volumes
+        .iter()
+        .map(|name| (name, kept::remove(&folders, name)))
+        .collect();
     let ended = pods.iter().zip(&results);
     let text = match args.format {
-        Format::Table => ended
-            .map(|(pod, result)| format!("{}: {}\n", pod.title(), word(*result)))
-            .collect::<Vec<_>>()
-            .concat(),
+        Format::Table => {
+            let pods = ended.map(|(pod, result)| format!("{}: {}\n", pod.title(), word(*result)));
+            let volumes = removed
+                .iter()
+                .map(|(name, result)| format!("volume {name}: {}\n", fate(result)));
+            pods.chain(volumes).collect::<Vec<_>>().concat()
+        }
         Format::Json => {
-            let rows = ended.map(|(pod, result)| {
+            let pods = ended.map(|(pod, result)| {
                 json!({
                     "schema": 1,
                     "pod": pod.record.pod.as_str(),
@@ -67,15 +89,27 @@ pub(super) fn run(
                     "result": word(*result),
                 })
             });
-            format!("{:#}\n", rows.collect::<Value>())
+            let volumes = removed.iter().map(
+                |(name, result)| json!({ "schema": 1, "volume": name, "result": fate(result) }),
+            );
+            format!("{:#}\n", pods.chain(volumes).collect::<Value>())
         }
     };
     exit::print(&text)?;
-    Ok(if results.contains(&Down::Left) {
+    let left = results.contains(&Down::Left) || removed.iter().any(|(_, it)| it.is_err());
+    Ok(if left {
         exit::INCOMPLETE
     } else {
         exit::SUCCESS
     })
+}
+
+/// What became of a volume.
+fn fate(result: &Result<(), KeptError>) -> String {
+    match result {
+        Ok(()) => "removed".to_owned(),
+        Err(error) => with_causes(error),
+    }
 }
 
 fn word(result: Down) -> &'static str {
