@@ -16,6 +16,7 @@ use crate::trial::{Test, tests};
 pub(crate) fn tests() -> Vec<Test> {
     let mut all: Vec<Test> = tests![Mesos:
         everything_that_is_forbidden_is_told_at_once,
+        a_restricted_pod_runs_if_it_conforms,
         restricted_refuses_what_does_not_conform,
         an_override_goes_by_the_agents_word_alone,
         a_place_that_the_operator_has_opened_can_be_bound,
@@ -96,6 +97,25 @@ fn everything_that_is_forbidden_is_told_at_once(lab: &Lab) {
     assert_eq!(third["code"], "CE-POLICY-CAP-ADD");
     assert_eq!(third["key"], "services.web.cap_add[1]");
     assert_eq!((&third["line"], &third["column"]), (&10.into(), &22.into()));
+}
+
+fn a_restricted_pod_runs_if_it_conforms(lab: &Lab) {
+    let compose = app::compose(CONFORMING) + "volumes: {data: {}}\n";
+    let task = Task::app(lab, "").compose(&compose).config(RESTRICTED);
+    let mut run = task.launch();
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_FINISHED", "{}", end.message());
+    run.until_gone();
+    let out = run.stdout();
+    assert!(out.starts_with("1000\n"), "{out}");
+    for line in [
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ] {
+        assert!(out.contains(line), "no {line:?} in {out}");
+    }
 }
 
 fn restricted_refuses_what_does_not_conform(lab: &Lab) {
