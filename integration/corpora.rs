@@ -64,12 +64,17 @@ const PODS: [(&str, &str, &str, Option<&str>); 25] = [
         None,
     ),
     ("docker+genai-stack", ".", "docker-compose.yml", None),
-    ("stefanprodan+dockprom", ".", "docker-compose.yml", None),
+    (
+        "stefanprodan+dockprom",
+        ".",
+        "docker-compose.yml",
+        Some("nothing can be mounted on /sys"),
+    ),
     (
         "stefanprodan+dockprom",
         ".",
         "docker-compose.exporters.yml",
-        None,
+        Some("nothing can be mounted on /sys"),
     ),
     (
         "stefanprodan+swarmprom",
