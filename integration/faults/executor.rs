@@ -45,7 +45,7 @@ fn killed_before_it_subscribes(lab: &Lab) {
 
 /// The journal has each step before it is done, so that a crash at any leaves what cleanup finds.
 fn killed_at_each_step_of_a_launch(lab: &Lab) {
-    for step in ["lease", "cgroup", "netns", "snapshot", "container", "task"] {
+    for step in ["lease", "cgroup", "netns", "snapshot", "container"] {
         let oracle = Oracle::over(lab);
         let before = oracle.look();
         let mut run = Task::app(lab, SLEEPS).launch();
@@ -115,7 +115,7 @@ fn sigterm_twice_waits_for_no_grace(lab: &Lab) {
     let services = r#"
   stubborn:
     image: app:1
-    stop_grace_period: 1h
+    stop_grace_period: 10m
     command: [sh, -c, "trap '' TERM; echo deaf; while :; do sleep 0.1; done"]
 "#;
     let mut run = Task::app(lab, services).launch();
