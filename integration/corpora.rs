@@ -105,7 +105,7 @@ const PODS: [(&str, &str, &str, Option<&str>); 25] = [
         "temporalio+docker-compose",
         ".",
         "docker-compose-tls.yml",
-        Some("volumes.temporal_tls_pki"),
+        None,
     ),
     (
         "wurstmeister+kafka-docker",
