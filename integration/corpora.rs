@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Repository, folder, file, and the words of its refusal; none where it comes up.
-const PODS: [(&str, &str, &str, Option<&str>); 25] = [
+const PODS: [(&str, &str, &str, Option<&str>); 24] = [
     (
         "containerd+nerdctl",
         "examples/compose-wordpress",
@@ -99,12 +99,6 @@ const PODS: [(&str, &str, &str, Option<&str>); 25] = [
         "temporalio+docker-compose",
         ".",
         "docker-compose-cass-es.yml",
-        None,
-    ),
-    (
-        "temporalio+docker-compose",
-        ".",
-        "docker-compose-tls.yml",
         None,
     ),
     (
