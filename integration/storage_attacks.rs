@@ -256,8 +256,8 @@ fn a_volume_of_an_image_leads_nowhere(lab: &Lab) {
 fn an_image_leads_no_process_and_no_mount_to_the_kernels_files(lab: &Lab) {
     let command = "    command: [pwd]\n";
     let image = app::image()
-        .link("/work", "/proc/self/fd")
-        .working_dir("/work/7");
+        .link("/desk", "/proc/self/fd")
+        .working_dir("/desk/7");
     refused(
         lab,
         &image,

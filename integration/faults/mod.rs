@@ -41,7 +41,7 @@
 //! doubled events of containerd's are looked at by stopping and killing it, not by a proxy between;
 //! an upgrade of containerd under a pod needs a second version, of which no package registry has one
 //! for this Debian; runc that hangs would need another runc in containerd's PATH, and the deadline of
-//! a call is what a frozen containerd shows too, and a frozen shim; descriptors, ports and the like that a container
+//! a call is what a frozen containerd shows too; a frozen shim is not tried; descriptors, ports and the like that a container
 //! exhausts are its own; steps of the wall clock would be steps for the whole host, and no code here
 //! reads it but for timestamps; a host out of memory is containerd killed. A pod whose sandbox was
 //! deleted goes on: its log is open, and a KILL ends it as ever.
