@@ -25,7 +25,7 @@ demo: root tools lab ## run a pod as a Mesos task, and watch it
 	examples/hello-pod/demo
 
 .PHONY: test
-test: root tools lab lint unit ## everything that is checked: format, lints, docs, all tests
+test: root tools lab containerds lint unit ## everything that is checked: format, lints, docs, all tests
 	@if [ -n "$$COMPOSE_CASES" ]; then \
 		echo "compose cases: $$COMPOSE_CASES"; \
 	else \
@@ -82,6 +82,23 @@ export BENCH_PEERS ?= $(CURDIR)/lab/peers
 .PHONY: bench-peers
 bench-peers: root ## get podman, docker compose and newer containerds to be measured against, in a folder
 	integration/bench/get-peers $(BENCH_PEERS)
+
+# Newer containerds than the host's, which a pod is to outlive an upgrade to.
+export CONTAINERDS ?= $(BENCH_PEERS)
+
+.PHONY: containerds
+containerds: root ## get containerd 1.7 and 2.x, in a folder, for the tests of an upgrade
+	integration/bench/get-peers $(CONTAINERDS) containerd-1.7 containerd-2
+
+# What is run on each of them.
+CONTAINERD_TESTS ?= lifecycle:: faults::containerd::
+
+.PHONY: test-containerds
+test-containerds: root tools lab containerds ## the tests of a pod's life on containerd 1.7 and 2.x
+	for version in containerd-1.7 containerd-2; do for tests in $(CONTAINERD_TESTS); do \
+		PATH=$(CONTAINERDS)/$$version/usr/bin:$$PATH \
+			cargo test --locked --test integration -- $$tests || exit 1; \
+	done; done
 
 .PHONY: tools
 tools: ## install, by apt, what is missing here

@@ -27,7 +27,7 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 /// Those of a pod's processes that stay: its sleeps come and go.
-fn lasting(pod: &Pod) -> BTreeSet<i32> {
+pub(super) fn lasting(pod: &Pod) -> BTreeSet<i32> {
     let processes = pod.processes().into_iter();
     processes
         .filter(|it| it.command.first().is_some_and(|word| word != "sleep"))
@@ -36,7 +36,7 @@ fn lasting(pod: &Pod) -> BTreeSet<i32> {
 }
 
 /// The process of a part of the pod: `shim`, `pause`.
-fn part(pod: &Pod, leaf: &str) -> Pid {
+pub(super) fn part(pod: &Pod, leaf: &str) -> Pid {
     let processes = pod.processes();
     let found = processes.iter().find(|process| process.leaf == leaf);
     Pid::from_raw(found.expect("the pod has one").pid)

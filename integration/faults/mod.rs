@@ -14,7 +14,11 @@
 //! | a service ends meanwhile | `containerd::an_exit_while_it_is_down_is_told` |
 //! | gone for too long | `containerd::gone_for_too_long_it_ends_the_pod` |
 //! | SIGSTOP | `kill_during_launch`, `containerd::a_kill_while_it_is_frozen` |
+//! | containerd replaced by 1.7 and by 2.x under a pod | `upgrade`, where `CONTAINERDS` names them |
 //! | the shim: SIGKILL | `containerd::a_dead_shim_is_named` |
+//! | SIGSTOP while the pod runs and within a kill; SIGSTOP and SIGCONT | `runtime::a_kill_while_the_shim_is_frozen`, `runtime::a_shim_frozen_…` |
+//! | runc hangs at create, start, kill, delete | `runtime::a_runtime_that_hangs_at_…` |
+//! | runc can't be executed | `runtime::a_runtime_that_is_not_executable` |
 //! | the pause container killed | `containerd::a_dead_pause_container_is_named` |
 //! | a task killed by an operator's hand | `containerd::a_container_killed_by_hand` |
 //! | runc fails at a command that can't be run | `refusals`, `containers::a_command_that_can_not_be_run` |
@@ -39,10 +43,7 @@
 //!
 //! Left out: single calls that fail (`UNAVAILABLE`, a broken connection at the k-th call) and lost or
 //! doubled events of containerd's are looked at by stopping and killing it, not by a proxy between;
-//! an upgrade of containerd under a pod needs a second version, of which no package registry has one
-//! for this Debian; runc that hangs would need another runc in containerd's PATH, and the deadline of
-//! a call is what a frozen containerd shows too; a frozen shim is not tried; descriptors, ports and the like that a container
-//! exhausts are its own; steps of the wall clock would be steps for the whole host, and no code here
+//! descriptors, ports and the like that a container exhausts are its own; steps of the wall clock would be steps for the whole host, and no code here
 //! reads it but for timestamps; a host out of memory is containerd killed. A pod whose sandbox was
 //! deleted goes on: its log is open, and a KILL ends it as ever.
 
@@ -50,6 +51,8 @@ mod agent;
 mod containerd;
 mod containers;
 mod executor;
+mod runtime;
+mod upgrade;
 
 use crate::trial::Test;
 
@@ -59,6 +62,8 @@ pub(crate) fn tests() -> Vec<Test> {
         containerd::tests(),
         agent::tests(),
         containers::tests(),
+        runtime::tests(),
+        upgrade::tests(),
     ]
     .into_iter()
     .flatten()
@@ -71,6 +76,20 @@ const SLEEPS: &str = r#"
     image: app:1
     command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
   two: *sleeps
+"#;
+
+/// One that, asked to stop, waits until the test says go.
+const STOPS_SLOWLY: &str = r#"
+  one:
+    image: app:1
+    stop_grace_period: 1m
+    volumes: [./share:/share]
+    command:
+      - sh
+      - -c
+      - |
+        trap 'echo asked to stop; until [ -e /share/go ]; do sleep 0.1; done; exit 0' TERM
+        while :; do sleep 0.1; done
 "#;
 
 /// One that ends with 5 when the test says go.

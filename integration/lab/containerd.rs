@@ -1,9 +1,12 @@
 //! A containerd for the tests alone: its own root, state and socket, whatever its version.
 
 use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,7 +32,36 @@ const DISABLED: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Containerd {
     folder: PathBuf,
+    /// Where programs are looked for before the PATH.
+    programs: Mutex<Option<PathBuf>>,
     running: Mutex<Option<Running>>,
+}
+
+/// A containerd beside the lab's, for a test that needs a special one. It is stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct Spare(Containerd);
+
+impl Spare {
+    /// Below a folder of the test's, with the programs in `programs` before those of the PATH.
+    pub(crate) fn start(folder: &Path, programs: Option<&Path>) -> Self {
+        let started = Containerd::start_with(folder, programs);
+        Self(started.unwrap_or_else(|error| panic!("no containerd: {error}")))
+    }
+}
+
+impl Deref for Spare {
+    type Target = Containerd;
+
+    fn deref(&self) -> &Containerd {
+        &self.0
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.0.stop();
+        super::sweep::unmount_below(&self.0.folder);
+    }
 }
 
 #[derive(Debug)]
@@ -41,8 +73,13 @@ struct Running {
 impl Containerd {
     /// Starts it below `folder`, and waits until it answers.
     pub(crate) fn start(folder: &Path) -> Result<Self, String> {
+        Self::start_with(folder, None)
+    }
+
+    fn start_with(folder: &Path, programs: Option<&Path>) -> Result<Self, String> {
         let this = Self {
             folder: folder.to_owned(),
+            programs: Mutex::new(programs.map(Path::to_owned)),
             running: Mutex::new(None),
         };
         this.configure()
@@ -147,6 +184,19 @@ impl Containerd {
         self.launch().expect("containerd comes back");
     }
 
+    /// Its next start is of the programs in this folder.
+    pub(crate) fn replace_by(&self, programs: &Path) {
+        *self.programs.lock().unwrap_or_else(PoisonError::into_inner) = Some(programs.to_owned());
+    }
+
+    /// The PATH that it is started with.
+    fn path(&self) -> OsString {
+        let usual = env::var_os("PATH").unwrap_or_default();
+        let programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let folders = programs.iter().cloned().chain(env::split_paths(&usual));
+        env::join_paths(folders).expect("no folder of ours has a colon in its name")
+    }
+
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,6 +226,7 @@ impl Containerd {
         let process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "containerd", "--config"])
             .arg(self.folder.join("config.toml"))
+            .env("PATH", self.path())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::pod::{self, Pod, Process};
-use super::{EXECUTOR, Evidence, Lab};
+use super::{Containerd, EXECUTOR, Evidence, Lab};
 use crate::image_archive::{self, Image};
 use crate::wait::{self, PATIENCE};
 
@@ -148,6 +148,15 @@ impl<'lab> Task<'lab> {
     pub(crate) fn config(self, config: &str) -> Self {
         let (options, _) = self.lab.options_with(config);
         self.executor(&format!("exec ./compose-executor {}", options.join(" ")))
+    }
+
+    /// On another containerd than the lab's, under this configuration.
+    pub(crate) fn on(self, containerd: &Containerd, config: &str) -> Self {
+        let usual = self.lab.containerd().socket().display().to_string();
+        let other = containerd.socket().display().to_string();
+        let (options, _) = self.lab.options_with(config);
+        let options = options.join(" ").replace(&usual, &other);
+        self.executor(&format!("exec ./compose-executor {options}"))
     }
 
     /// A command of its own instead of the usual one.

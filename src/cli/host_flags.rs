@@ -68,6 +68,7 @@ impl HostFlags {
             runtime: config.containerd.runtime,
             snapshotter: config.containerd.snapshotter.clone(),
             lost_after: config.containerd.lost_after,
+            deadline: config.containerd.deadline,
             folders: self.folders(),
         }
     }

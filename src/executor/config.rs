@@ -40,6 +40,9 @@ pub struct ContainerdConfig {
     /// How long it may be gone before the pods that it runs are given up.
     #[serde(rename = "lost_after_seconds", deserialize_with = "seconds")]
     pub lost_after: Duration,
+    /// How long it may take to create, start, signal or delete a container.
+    #[serde(rename = "deadline_seconds", deserialize_with = "seconds")]
+    pub deadline: Duration,
 }
 
 impl Default for ContainerdConfig {
@@ -49,6 +52,7 @@ impl Default for ContainerdConfig {
             runtime: RuntimeChoice::Auto,
             snapshotter: "overlayfs".to_owned(),
             lost_after: Duration::from_mins(2),
+            deadline: Duration::from_mins(1),
         }
     }
 }

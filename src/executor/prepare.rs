@@ -82,6 +82,7 @@ impl Ground {
                 runtime: config.runtime,
                 snapshotter: config.snapshotter.clone(),
                 lost_after: config.lost_after,
+                deadline: config.deadline,
                 folders: self.folders.clone(),
             };
             Host::open(options).await.map(Arc::new)

@@ -1,25 +1,13 @@
-//! One container: its task made, started, signalled, and how it ended.
+//! One container: its task made, started, and how it ended.
 
 use std::path::PathBuf;
-use std::time::Duration;
-
-use tokio::time::timeout;
-use tracing::info;
 
 use crate::containerd::{
-    Client, Code, ContainerRecord, Labels, Mount, NewTask, Process, RpcError, Runtime, SnapshotKey,
-    Stdio,
+    Client, ContainerRecord, Labels, Mount, NewTask, RpcError, Runtime, SnapshotKey, Stdio,
 };
-use crate::pod::names::CgroupPath;
 use crate::pod::plan::Signal;
-use crate::sys::process::{self, PidFd};
-use crate::sys::{self, cgroup};
 
-use super::host::Host;
 use super::report::{Exit, ServiceState};
-
-/// How long containerd may take to pass a signal on.
-const SILENCE: Duration = Duration::from_secs(2);
 
 /// What containerd is told to make a container of.
 #[derive(Clone, Debug)]
@@ -119,52 +107,4 @@ impl Running {
         self.state = ServiceState::NotStarted;
         self.oom_kills_before = oom_kills;
     }
-
-    /// Through containerd; where that is silent, or away, straight to the container's first
-    /// process, if it is still in this cgroup.
-    pub(super) async fn signal(
-        &self,
-        host: &Host,
-        cgroup: &CgroupPath,
-        signal: Signal,
-    ) -> Result<(), SignalError> {
-        let tasks = host.client.tasks();
-        let kill = tasks.kill(Process::init(&self.id), signal.0.unsigned_abs());
-        match timeout(SILENCE, kill).await {
-            Ok(Err(error)) if is_silence(error.code) => {}
-            Ok(result) => return Ok(result.map(drop)?),
-            Err(_) => {}
-        }
-        info!(container = self.id, "containerd does not pass a signal on");
-        let held = match PidFd::open(self.pid) {
-            Err(error) if error.is_gone() => return Ok(()),
-            held => held?,
-        };
-        // Held, the number can't be given to another process while it is looked at.
-        host.cgroups.verify(self.pid, cgroup.as_str())?;
-        match held.signal(sys::signal::Signal::try_from(signal.0)?) {
-            Err(error) if !error.is_gone() => Err(error.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn is_silence(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Disconnected | Code::DeadlineExceeded | Code::Unavailable
-    )
-}
-
-/// Why a container can't be signalled.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SignalError {
-    #[error(transparent)]
-    Containerd(#[from] RpcError),
-    #[error(transparent)]
-    Process(#[from] process::Error),
-    #[error(transparent)]
-    Cgroup(#[from] cgroup::Error),
-    #[error(transparent)]
-    Number(#[from] sys::signal::SignalError),
 }

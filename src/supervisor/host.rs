@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::containerd::{Client, ConnectError, Namespace, RpcError};
+use crate::containerd::{Client, ConnectError, Deadlines, Namespace, RpcError};
 use crate::journal::{Folders, FoldersError, Journal, JournalError, Owner, Record};
 use crate::oci::{BaseSpecs, HostFacts};
 use crate::pod::context::Kernel;
@@ -31,6 +31,8 @@ pub struct HostOptions {
     pub folders: Folders,
     /// How long containerd may be gone before pods are given up.
     pub lost_after: Duration,
+    /// How long containerd may take to create, start, signal or delete a container.
+    pub deadline: Duration,
 }
 
 /// A host that is ready to run pods.
@@ -101,6 +103,10 @@ impl Host {
         options.folders.ensure()?;
         let namespace = Namespace::from_str(NAMESPACE).expect("the name is an identifier");
         let client = Client::connect(&options.containerd, namespace).await?;
+        let client = client.with_deadlines(Deadlines {
+            task: options.deadline,
+            ..Deadlines::default()
+        });
         let server = client.server();
         let pid = server
             .pid

@@ -12,6 +12,7 @@ use super::course::{AfterExit, HealthStatus, Verdict};
 use super::exits::ExitNews;
 use super::pod::PodRun;
 use super::report::{EndCause, Exit, ExitStatus, HealthReport, OutOfMemory, PodReport};
+use super::silence::Way;
 use super::teardown::blocking;
 use crate::compose::model::ByteSize;
 use crate::containerd::{Process, TaskStatus};
@@ -24,7 +25,7 @@ const SETTLE_TRIES: u32 = 5;
 /// How long the kernel may take to end what was killed.
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(10);
 /// How long containerd may take to tell of it: a frozen one never does.
-const NEWS_WAIT: Duration = Duration::from_secs(3);
+pub(super) const NEWS_WAIT: Duration = Duration::from_secs(3);
 /// Far enough to mean never.
 pub(super) const NEVER: Duration = Duration::from_hours(365 * 24);
 
@@ -170,7 +171,10 @@ impl PodRun {
                 self.exited(&exit.container, Some(exit.pid), exit.exit.status)
                     .await;
             }
-            ExitNews::LookAgain => self.look_again().await,
+            ExitNews::LookAgain => {
+                self.way = Way::Containerd;
+                self.look_again().await;
+            }
             ExitNews::Lost => return Some(EndCause::RuntimeLost),
         }
         if !self.sandbox_died() {
@@ -190,9 +194,18 @@ impl PodRun {
 
     /// containerd kills the containers of a shim that has died. It is in a cgroup of its own.
     fn shim_died(&self) -> bool {
+        self.shim_processes()
+            .is_some_and(|processes| processes == 0)
+    }
+
+    pub(super) fn is_shim_there(&self) -> bool {
+        self.shim_processes().is_some_and(|processes| processes > 0)
+    }
+
+    fn shim_processes(&self) -> Option<usize> {
         let shim = self.plan.sandbox.cgroup.shim();
         let processes = self.host.cgroups.procs(shim.as_str());
-        processes.is_ok_and(|processes| processes.is_empty())
+        processes.ok().map(|processes| processes.len())
     }
 
     /// The pid is of the process that was told to have ended; none when the container was looked at.
@@ -281,7 +294,7 @@ impl PodRun {
     }
 
     /// Asks containerd for each container that is thought to be alive.
-    async fn look_again(&mut self) {
+    pub(super) async fn look_again(&mut self) {
         let alive = self
             .pause
             .iter()
@@ -308,44 +321,35 @@ impl PodRun {
     /// Kills pause, and with it every process of the pod's PID namespace; then whatever may still
     /// be in the cgroups. After this, nothing of the pod runs but its shim.
     pub(super) async fn kill_all(&mut self) {
-        if let Some(pause) = self.pause.as_ref().filter(|pause| pause.is_alive())
-            && let Err(error) = pause
-                .signal(&self.host, &self.plan.sandbox.cgroup.pause(), Signal::KILL)
-                .await
-        {
+        if let Err(error) = self.signal_pause(Signal::KILL).await {
             warn!(%error, "the pause container can't be killed");
         }
         // Those that keep their processes to themselves outlive pause.
-        let apart = self.plan.containers.iter().zip(&self.containers);
-        let apart = apart.filter(|(plan, _)| plan.namespaces.pid != Sharing::Pod);
-        for (plan, container) in apart {
-            if let Some(container) = container.as_ref().filter(|it| it.is_alive())
-                && let Err(error) = container
-                    .signal(&self.host, &plan.cgroup, Signal::KILL)
-                    .await
+        for i in 0..self.containers.len() {
+            let apart = self.plan.containers[i].namespaces.pid != Sharing::Pod;
+            let alive = self.containers[i].as_ref().is_some_and(Running::is_alive);
+            if apart
+                && alive
+                && let Err(error) = self.signal(i, Signal::KILL).await
             {
                 warn!(%error, "a container can't be killed");
             }
         }
-        let ended = timeout(NEWS_WAIT, self.all_ended()).await.is_ok();
-        if !ended {
+        let told =
+            self.way == Way::Containerd && timeout(NEWS_WAIT, self.all_ended()).await.is_ok();
+        if !told {
             warn!("containers outlive their kill; killing by cgroup");
         }
         if let Err(error) = self.kill_cgroups().await {
             warn!(%error, "processes may be left in the pod's cgroups");
         }
-        if !ended && timeout(NEWS_WAIT, self.all_ended()).await.is_err() {
-            warn!("containerd does not tell that the containers have ended");
+        if !told {
+            self.end_silence().await;
         }
     }
 
-    async fn all_ended(&mut self) {
-        while self
-            .pause
-            .iter()
-            .chain(self.containers.iter().flatten())
-            .any(Running::is_alive)
-        {
+    pub(super) async fn all_ended(&mut self) {
+        while self.is_anything_alive() {
             let news = self.exits.next().await;
             if matches!(self.hear(news).await, Some(EndCause::RuntimeLost)) {
                 return;

@@ -36,6 +36,7 @@ pub mod report;
 mod restart;
 pub mod runtime;
 mod sandbox;
+mod silence;
 mod storage;
 mod teardown;
 pub mod user_files;

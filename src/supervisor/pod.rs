@@ -22,6 +22,7 @@ use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
 use super::progress::Progress;
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
+use super::silence::Way;
 use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
@@ -146,6 +147,7 @@ async fn guard(
     let end = PodEnd {
         cause: EndCause::Fault,
         services,
+        shim_hung: false,
     };
     let _ = reports.send((id, PodReport::Ended(Box::new(end)))).await;
     false
@@ -169,6 +171,7 @@ async fn live(
             let end = PodEnd {
                 cause: EndCause::LaunchFailed(error),
                 services: not_started(&plan),
+                shim_hung: false,
             };
             reporter.tell(PodReport::Ended(Box::new(end))).await;
             return true;
@@ -186,7 +189,11 @@ async fn live(
     run.kill_all().await;
     run.logs.drain().await;
     let services = run.service_ends();
-    let end = PodEnd { cause, services };
+    let end = PodEnd {
+        cause,
+        services,
+        shim_hung: run.shim_hung,
+    };
     reporter.tell(PodReport::Ended(Box::new(end))).await;
     run.tear_down().await
 }
@@ -237,6 +244,10 @@ pub(super) struct PodRun {
     pub(super) progress: Progress,
     /// What was told of the pod's health.
     pub(super) healthy: Option<bool>,
+    /// How its containers are signalled.
+    pub(super) way: Way,
+    /// Its shim did not answer, and was killed.
+    pub(super) shim_hung: bool,
     pub(super) reporter: Reporter,
 }
 
@@ -304,6 +315,8 @@ impl PodRun {
                 execs: 0,
                 progress: Progress::new(Instant::now()),
                 healthy: None,
+                way: Way::Containerd,
+                shim_hung: false,
                 reporter,
             }),
             Err(error) => Err(Box::new((plan, LaunchError::Journal(error)))),

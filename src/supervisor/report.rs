@@ -50,6 +50,8 @@ pub struct PodEnd {
     pub cause: EndCause,
     /// In the order of the plan.
     pub services: Vec<ServiceEnd>,
+    /// The pod's shim did not answer, and was killed.
+    pub shim_hung: bool,
 }
 
 /// Why a pod is over.

@@ -17,7 +17,8 @@ const AWAY: Duration = Duration::from_secs(1);
 const TRIES: u32 = 180;
 
 /// Starts the process of a task. Where the answer is lost with the connection, the task itself
-/// tells whether it was started.
+/// tells whether it was started. A shim or runtime that hangs while containerd answers is not waited
+/// for any longer.
 pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcError> {
     let process = Process::init(container);
     let tasks = client.tasks();
@@ -31,9 +32,14 @@ pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcErr
         tries -= 1;
         sleep(AWAY).await;
         match tasks.get(process).await {
-            Ok(Some(task)) if task.status != TaskStatus::Created => return Ok(()),
+            // Unknown: the shim does not tell containerd.
             Ok(None) => return Err(error),
-            Ok(Some(_)) | Err(_) => {}
+            Ok(Some(task)) => match task.status {
+                TaskStatus::Created if error.code != Code::DeadlineExceeded => {}
+                TaskStatus::Created | TaskStatus::Unknown => return Err(error),
+                _ => return Ok(()),
+            },
+            Err(_) => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::events::Done;
@@ -19,6 +20,13 @@ use crate::sys::{cgroup, mount, netns, tree};
 
 /// How long the kernel may take to let the last processes go.
 const CGROUPS: Duration = Duration::from_secs(10);
+/// How long a shim may take to end after its last task.
+const SHIM: Duration = Duration::from_secs(5);
+
+/// How often it is tried to delete what containerd has of the pod, and how long it is waited
+/// before it is tried again.
+const DELETE_TRIES: u32 = 3;
+const DELETE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Errors on the way down.
 #[derive(Debug, Default)]
@@ -68,7 +76,7 @@ impl PodRun {
                 failures.note("a container that was about to be started again", discarded);
             }
         }
-        self.delete_objects(&mut failures).await;
+        failures.0 += self.delete_all_objects().await;
         let Self {
             host,
             plan,
@@ -94,7 +102,11 @@ impl PodRun {
         let cgroups = host.cgroups.clone();
         let record = journal.record().cgroup.clone();
         let removed = blocking(move || {
-            cgroups.remove(&record.pod, CGROUPS)?;
+            // A runtime that hangs outlives its shim.
+            if cgroups.remove(&record.pod, SHIM).is_err() {
+                cgroups.kill(&record.pod, CGROUPS)?;
+                cgroups.remove(&record.pod, CGROUPS)?;
+            }
             match &record.base {
                 Some(base) => cgroups.remove_base(base, &record.others),
                 None => Ok(()),
@@ -114,6 +126,26 @@ impl PodRun {
         failures.note("the pod's record", journal.finish());
         info!(pod = %plan.id, "nothing of the pod is left");
         failures.0 == 0
+    }
+
+    /// Gives how many could not be deleted.
+    async fn delete_all_objects(&mut self) -> usize {
+        let mut tries = DELETE_TRIES;
+        loop {
+            let mut failures = Failures::default();
+            self.delete_objects(&mut failures).await;
+            tries -= 1;
+            if failures.0 == 0 || tries == 0 {
+                return failures.0;
+            }
+            if self.is_shim_there() {
+                // It, or a runtime that it waits for, hangs. Nobody but the two is left in the pod.
+                self.kill_shim().await;
+            } else {
+                // containerd is still about to see that it has ended.
+                sleep(DELETE_AGAIN).await;
+            }
+        }
     }
 
     /// Tasks before containers before snapshots; the shim ends with the last task, pause's.

@@ -1,6 +1,5 @@
 //! The graceful end: services are asked to stop in the reverse of their start, level by level.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -89,6 +88,7 @@ impl PodRun {
                 // All have been killed; kill_all waits for them.
                 return true;
             };
+            let unseen = self.ends_unseen(&alive);
             tokio::select! {
                 news = self.exits.next() => {
                     if self.hear(news).await.is_some_and(|cause| cause.took_all()) {
@@ -96,6 +96,7 @@ impl PodRun {
                     }
                 }
                 Some(done) = self.work.join_next() => self.done_while_stopping(unpanicked(done)).await,
+                () = unseen => return true,
                 () = sleep_until(next) => self.kill_overdue(&alive, asked).await,
                 () = self.orders.changed() => {}
             }
@@ -152,8 +153,8 @@ impl PodRun {
         };
         let (service, signal) = (self.service(i), container.stop_signal);
         info!(service, %signal, "asking the service to stop");
-        let cgroup = &self.plan.containers[i].cgroup;
-        if let Err(error) = container.signal(&self.host, cgroup, signal).await {
+        if let Err(error) = self.signal(i, signal).await {
+            let service = self.service(i);
             warn!(service, %error, "the service can't be asked to stop");
         }
     }
@@ -162,7 +163,6 @@ impl PodRun {
         let now = Instant::now();
         for &i in alive {
             let overdue = self.grace_end(i, asked) <= now;
-            let host = Arc::clone(&self.host);
             let Some(container) = self.containers[i]
                 .as_mut()
                 .filter(|it| overdue && !it.forced)
@@ -170,10 +170,10 @@ impl PodRun {
                 continue;
             };
             container.forced = true;
-            let plan = &self.plan.containers[i];
-            let service = &plan.service.value;
+            let service = self.service(i);
             warn!(service, "the service outlived its grace period; killing it");
-            if let Err(error) = container.signal(&host, &plan.cgroup, Signal::KILL).await {
+            if let Err(error) = self.signal(i, Signal::KILL).await {
+                let service = self.service(i);
                 warn!(service, %error, "the service can't be killed");
             }
         }

@@ -14,6 +14,8 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use procfs::process::{LimitValue, Process};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::PathError;
 use super::signal::Signal;
@@ -111,6 +113,16 @@ impl PidFd {
             Err(errno) => Err(Error::process("wait for", self.pid, errno)),
             Ok(ready) => Ok(ready > 0),
         }
+    }
+}
+
+impl PidFd {
+    /// Waits until the process has ended, within a tokio runtime. A zombie has.
+    pub async fn ended(self) -> io::Result<()> {
+        // SAFETY: what is registered owns the descriptor, which stays open and the same until it
+        // is dropped with its registration.
+        let process = unsafe { AsyncFd::register_with_interest(self.fd, Interest::READABLE) }?;
+        process.readable().await.map(drop)
     }
 }
 

@@ -20,6 +20,7 @@ const SANDBOX_DIED: &str =
     "the pod's pause container was killed from outside, and every service with it";
 const RUNTIME_LOST: &str =
     "containerd has not answered for too long; the pod was killed by its cgroup";
+const SHIM_HUNG: &str = "the pod's shim did not answer any more and was killed";
 const FAULT: &str = "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup";
 
 /// The terminal update of a pod that is over.
@@ -116,6 +117,11 @@ pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
         EndCause::SandboxDied => nobodys("CE-INFRA", SANDBOX_DIED),
         EndCause::RuntimeLost => nobodys("CE-RUNTIME", RUNTIME_LOST),
         EndCause::Fault => nobodys("CE-FAULT", FAULT),
+    };
+    let text = if end.shim_hung {
+        format!("{text}; {SHIM_HUNG}")
+    } else {
+        text
     };
     finish(update, code, &text, data)
 }
@@ -261,7 +267,12 @@ mod tests {
     }
 
     fn update(cause: EndCause, services: Vec<ServiceEnd>) -> StatusUpdate {
-        ended(&TaskId::from("t"), &PodEnd { cause, services })
+        let end = PodEnd {
+            cause,
+            services,
+            shim_hung: false,
+        };
+        ended(&TaskId::from("t"), &end)
     }
 
     #[test]

@@ -298,5 +298,6 @@ fn stopped(reason: StopReason) -> PodEnd {
     PodEnd {
         cause: EndCause::Stopped(reason),
         services: Vec::new(),
+        shim_hung: false,
     }
 }

@@ -47,6 +47,7 @@ fn end(cause: EndCause) -> PodEnd {
     PodEnd {
         cause,
         services: Vec::new(),
+        shim_hung: false,
     }
 }
 
