@@ -76,6 +76,9 @@ fn script() -> String {
     let rest = [
         "echo \"devices: $(find /dev -type b -o -type c | sort | tr '\\n' ' ')\"",
         "echo \"firmware: $(ls -A /sys/firmware | wc -l)\"",
+        "echo \"power: $(ls -A /sys/devices/virtual/powercap 2> /dev/null | wc -l)\"",
+        "echo \"throttle: $(ls /sys/devices/system/cpu/cpu*/thermal_throttle 2> /dev/null | grep -c count)\"",
+        "mkdir /sys/fs/cgroup/own 2> /dev/null || mkdir /sys/fs/cgroup/*/own 2> /dev/null || echo no cgroups of its own",
         "disk=$(ls /sys/block | head -n 1)",
         "mknod /tmp/disk b $(tr : ' ' < /sys/block/$disk/dev)",
         "head -c 1 /tmp/disk > /dev/null 2>&1 || echo disk denied",
@@ -141,7 +144,10 @@ fn no_weaker_than_docker(lab: &Lab) {
             assert!(mount.ends_with(": ro"), "{line}");
         }
     }
-    assert_eq!(running.told("firmware:"), "0");
+    for key in ["firmware:", "power:", "throttle:"] {
+        assert_eq!(running.told(key), "0", "{key}");
+    }
+    running.assert_told(&["no cgroups of its own"]);
 
     // Mounts: flags of each file system.
     let mounts = running.proc("one", "mounts");
@@ -170,11 +176,28 @@ fn no_weaker_than_docker(lab: &Lab) {
 
     // Limits: no core files, and a number of open files that programs can count to.
     let limits = running.proc("one", "limits");
-    let limit = |name: &str| {
+    let containerd = lab.containerd().pid().expect("containerd runs");
+    let theirs = super::read(&format!("/proc/{containerd}/limits"));
+    let of = |limits: &str, name: &str, column: usize| {
         let line = limits.lines().find_map(|line| line.strip_prefix(name));
         let mut words = line.unwrap_or_default().split_whitespace();
-        words.next().unwrap_or_default().to_owned()
+        words.nth(column).unwrap_or_default().to_owned()
     };
+    let limit = |name: &str| of(&limits, name, 0);
+    // What is not said is containerd's, as with Docker's daemon.
+    for name in ["Max locked memory", "Max processes", "Max stack size"] {
+        for column in [0, 1] {
+            assert_eq!(
+                of(&limits, name, column),
+                of(&theirs, name, column),
+                "{name}"
+            );
+        }
+    }
+    let most: u64 = of(&limits, "Max open files", 1)
+        .parse()
+        .expect("it is a number");
+    assert!(most <= 1 << 20, "{most}");
     assert_eq!(limit("Max core file size"), "0");
     assert_eq!(limit("Max open files"), "1024");
     assert_eq!(running.cgroup("one", "pids", "pids.max"), "1024");

@@ -15,13 +15,14 @@ const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
 /// Mounts the root at the folder `at`, where nobody else sees it. Gives the users and groups of
-/// the image, and fills empty volumes with what the image has in their place, as Docker does.
+/// the image, and fills empty volumes, where there are any yet, with what the image has in their
+/// place, as Docker does.
 pub(super) fn look_into(
     mounts: &[Mount],
     at: &Path,
     plan: &ContainerPlan,
     image: &ImageDefaults,
-    storage: &Storage,
+    storage: Option<&Storage>,
 ) -> Result<Accounts, LaunchError> {
     mountns::look_into(&described(mounts), at, |root| {
         let failed = |source| LaunchError::ImageRoot {
@@ -31,7 +32,9 @@ pub(super) fn look_into(
         let root = Folder::open_root(root).map_err(failed)?;
         check_targets(&root, plan)?;
         check_working_dir(&root, plan, image)?;
-        fill_volumes(&root, plan, storage)?;
+        if let Some(storage) = storage {
+            fill_volumes(&root, plan, storage)?;
+        }
         accounts(&root).map_err(|source| LaunchError::Accounts {
             service: plan.service.value.clone(),
             source,
