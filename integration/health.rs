@@ -1,5 +1,7 @@
 //! Services' health: probed as Docker does, told to the framework, and no process left of a probe.
 
+use crate::app;
+use crate::image_archive::Image;
 use crate::lab::Lab;
 use crate::lab::program::Up;
 use crate::lab::task::Task;
@@ -12,14 +14,13 @@ pub(crate) fn tests() -> Vec<Test> {
         a_probe_that_floods_does_no_harm,
         a_young_service_may_fail_its_probes,
         a_check_can_be_turned_off,
+        an_images_check_counts,
+        an_images_check_can_be_changed_in_part_or_turned_off,
     ]);
     all.extend(tests![Mesos:
         running_is_healthy,
         ill_health_before_running_fails_the_task,
         running_may_mean_started_and_health_is_told_later,
-        a_health_check_by_http_looks_into_the_pods_network,
-        a_health_check_that_fails_too_often_ends_the_task,
-        a_check_is_told_with_every_update,
     ]);
     all
 }
@@ -136,6 +137,45 @@ fn a_check_can_be_turned_off(lab: &Lab) {
     assert!(run.stderr().contains("no health check"), "{}", run.stderr());
 }
 
+/// Probes itself as its image has it.
+const OF_IMAGE: &str = r#"
+  web:
+    image: app:1
+    depends_on: {db: {condition: service_healthy}}
+    command: [echo, fine]
+  db:
+    image: db:1
+    command: [sh, -c, "sleep 0.3; touch /tmp/well; while :; do sleep 0.1; done"]
+"#;
+
+fn of_image<'lab>(lab: &'lab Lab, image: &Image, more: &str) -> Up<'lab> {
+    let compose =
+        format!("x-pod: {{images: [./app.tar, ./db.tar], main: web}}\nservices:\n{OF_IMAGE}{more}");
+    let up = Up::new(lab).archive("app.tar", &app::image());
+    up.archive("db.tar", image).compose(&compose)
+}
+
+fn an_images_check_counts(lab: &Lab) {
+    let image = Image::busybox("db:1").healthcheck("test -e /tmp/well", 100);
+    let mut run = of_image(lab, &image, "").start();
+    assert!(run.until_end().success(), "{}", run.stderr());
+    assert!(run.stdout().contains("fine"), "{}", run.stdout());
+}
+
+/// The image's own interval would be waited for till the end of the test.
+fn an_images_check_can_be_changed_in_part_or_turned_off(lab: &Lab) {
+    let image = Image::busybox("db:1").healthcheck("test -e /tmp/well", 3_600_000);
+    let sooner = "    healthcheck: {interval: 100ms}\n";
+    let mut run = of_image(lab, &image, sooner).start();
+    assert!(run.until_end().success(), "{}", run.stderr());
+    for off in ["disable: true", "test: [NONE]"] {
+        let off = format!("    healthcheck: {{{off}}}\n");
+        let mut run = of_image(lab, &image, &off).start();
+        assert!(!run.until_end().success());
+        assert!(run.stderr().contains("no health check"), "{}", run.stderr());
+    }
+}
+
 /// Waits for the file `well` in a folder of the sandbox that the test writes to.
 const PROBED: &str = r#"
   web:
@@ -187,67 +227,4 @@ fn running_may_mean_started_and_health_is_told_later(lab: &Lab) {
     run.kill();
     assert_eq!(run.until_end().state(), "TASK_KILLED");
     run.until_gone();
-}
-
-/// Serves one page on port 8080 of the pod's own network.
-const SERVES: &str = r#"
-  web:
-    image: app:1
-    command: [sh, -c, "mkdir /www; echo hello > /www/page; exec httpd -f -p 8080 -h /www"]
-"#;
-
-fn a_health_check_by_http_looks_into_the_pods_network(lab: &Lab) {
-    let check = r#"{"health_check": {"type": "HTTP", "http": {"port": 8080, "path": "/page"},
-        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 60}}"#;
-    let mut run = Task::app(lab, SERVES)
-        .option("--merge-task", check)
-        .launch();
-    let running = run.until_state("TASK_RUNNING");
-    assert_eq!(running.healthy(), None, "nothing is known yet");
-    let well = run.until_update("health", |update| update.healthy().is_some());
-    assert_eq!(well.healthy(), Some(true), "{}", well.message());
-    assert_eq!(well.state(), "TASK_RUNNING");
-    assert_eq!(well.reason(), "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED");
-    run.kill();
-    let end = run.until_end();
-    assert_eq!((end.state(), end.healthy()), ("TASK_KILLED", Some(true)));
-    run.until_gone();
-}
-
-fn a_health_check_that_fails_too_often_ends_the_task(lab: &Lab) {
-    let check = r#"{"health_check": {"type": "TCP", "tcp": {"port": 9},
-        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 0,
-        "consecutive_failures": 2}}"#;
-    let mut run = Task::app(lab, SERVES)
-        .option("--merge-task", check)
-        .launch();
-    let ill = run.until_update("ill health", |update| update.healthy() == Some(false));
-    assert_eq!(ill.state(), "TASK_RUNNING");
-    let end = run.until_end();
-    assert_eq!(end.state(), "TASK_FAILED");
-    assert_eq!(end.healthy(), Some(false));
-    for words in ["CE-HEALTH", "refused"] {
-        assert!(end.message().contains(words), "{}", end.message());
-    }
-    run.until_gone();
-}
-
-fn a_check_is_told_with_every_update(lab: &Lab) {
-    let check = r#"{"check": {"type": "COMMAND", "command": {"command": {"value": "exit $CODE",
-        "environment": {"variables": [{"name": "CODE", "value": "3"}]}}},
-        "delay_seconds": 0, "interval_seconds": 0.2}}"#;
-    let mut run = Task::app(lab, SERVES)
-        .option("--merge-task", check)
-        .launch();
-    let told = run.until_update("a result", |update| {
-        update.check_status()["command"]["exit_code"] == 3
-    });
-    assert_eq!(told.state(), "TASK_RUNNING");
-    assert_eq!(told.reason(), "REASON_TASK_CHECK_STATUS_UPDATED");
-    run.kill();
-    assert_eq!(run.until_end().state(), "TASK_KILLED");
-    run.until_gone();
-    for update in run.updates() {
-        assert_eq!(update.check_status()["type"], "COMMAND", "{update:?}");
-    }
 }

@@ -108,6 +108,12 @@ impl Image {
         self
     }
 
+    /// What a Dockerfile's HEALTHCHECK leaves: a command for a shell, and milliseconds between.
+    pub(crate) fn healthcheck(self, line: &str, interval: u64) -> Self {
+        let test = json!({ "Test": ["CMD-SHELL", line], "Interval": interval * 1_000_000 });
+        self.set("Healthcheck", test)
+    }
+
     /// One more layer, with one file in it.
     pub(crate) fn file(mut self, path: &str, mode: u32, content: &[u8]) -> Self {
         let mut layer = Tar::new();

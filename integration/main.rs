@@ -13,6 +13,7 @@
 mod agent_restart;
 mod app;
 mod attributes;
+mod checks;
 mod cleanup;
 mod client;
 mod commands;
@@ -36,6 +37,7 @@ mod many_pods;
 mod marathon;
 mod names;
 mod namespaces;
+mod network_infos;
 mod oracle;
 mod oracle_sees;
 mod order;
@@ -51,6 +53,7 @@ mod storage;
 mod storage_attacks;
 mod sys;
 mod threats;
+mod time_limit;
 mod trial;
 mod up;
 mod wait;
@@ -90,6 +93,9 @@ fn tests() -> Vec<Test> {
         services::tests(),
         order::tests(),
         health::tests(),
+        checks::tests(),
+        network_infos::tests(),
+        time_limit::tests(),
         restarts::tests(),
         hooks::tests(),
         attributes::tests(),

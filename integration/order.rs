@@ -15,7 +15,10 @@ pub(crate) fn tests() -> Vec<Test> {
         nobody_waits_for_what_is_not_theirs,
         health_that_nothing_tells_is_refused_before_the_start,
     ]);
-    all.extend(tests![Mesos: an_unhealthy_dependency_is_told_with_both_names]);
+    all.extend(tests![Mesos:
+        an_unhealthy_dependency_is_told_with_both_names,
+        an_end_during_the_start_ends_the_start,
+    ]);
     all
 }
 
@@ -174,4 +177,24 @@ fn an_unhealthy_dependency_is_told_with_both_names(lab: &Lab) {
     assert_eq!(data["services"][1]["health"], "unhealthy", "{data}");
     run.until_gone();
     assert!(!run.stdout().contains("up"));
+}
+
+fn an_end_during_the_start_ends_the_start(lab: &Lab) {
+    let services = r#"
+  first:
+    image: app:1
+    command: [sh, -c, "exit 4"]
+  later:
+    image: app:1
+    depends_on: {first: {condition: service_completed_successfully}}
+    command: [sleep, "1000"]
+"#;
+    let mut run = Task::app(lab, services).launch();
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_FAILED", "{}", end.message());
+    for words in ["\"first\"", "exit=4"] {
+        assert!(end.message().contains(words), "{}", end.message());
+    }
+    run.until_gone();
+    assert!(!run.states().contains(&"TASK_RUNNING".to_owned()));
 }

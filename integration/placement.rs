@@ -117,11 +117,16 @@ fn a_service_over_its_own_memory_limit(lab: &Lab) {
         end.message()
     );
     assert!(end.message().contains("greedy"), "{}", end.message());
-    assert!(
-        end.message().to_lowercase().contains("oom"),
-        "{}",
-        end.message()
-    );
+    let words = ["CE-OOM", "oom=yes", "its limit is 8MiB", "its peak was"];
+    for word in words {
+        assert!(end.message().contains(word), "{}", end.message());
+    }
+    assert_eq!(end.limitation("mem"), Some(8.0), "{end:?}");
+    let data = end.data();
+    let oom = &data["services"][1]["oom"];
+    assert_eq!(oom["limit_bytes"], 8 << 20, "{data}");
+    let peak = oom["peak_bytes"].as_u64().expect("the kernel tells it");
+    assert!((4 << 20..=8 << 20).contains(&peak), "{data}");
     run.until_gone();
 }
 
@@ -136,6 +141,9 @@ fn a_task_over_its_memory_limit(lab: &Lab) {
         "{}",
         end.message()
     );
+    // The agent and we may say how much there was in other words, but both say it.
+    let mem = end.limitation("mem").unwrap_or_default();
+    assert!((64.0..=128.0).contains(&mem), "{end:?}");
     run.until_gone();
     let updates = run.updates();
     let ends = updates.iter().filter(|update| update.is_terminal());

@@ -56,3 +56,5 @@ pub mod supervisor;
 #[cfg(feature = "executor")]
 #[allow(unsafe_code, reason = "the kernel's interface: the one place for it")]
 pub mod sys;
+#[cfg(feature = "executor")]
+pub mod tls;

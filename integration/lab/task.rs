@@ -225,6 +225,24 @@ impl Update {
         )
     }
 
+    /// The addresses at which the task is reached, over all its networks.
+    pub(crate) fn addresses(&self) -> Vec<&str> {
+        let networks = self.0["container_status"]["network_infos"].as_array();
+        let addresses = networks.into_iter().flatten();
+        let addresses = addresses.filter_map(|network| network["ip_addresses"].as_array());
+        let addresses = addresses.flatten();
+        addresses
+            .filter_map(|address| address["ip_address"].as_str())
+            .collect()
+    }
+
+    /// The amount of a resource whose limit was hit.
+    pub(crate) fn limitation(&self, resource: &str) -> Option<f64> {
+        let mut resources = self.0["limitation"]["resources"].as_array()?.iter();
+        let found = resources.find(|it| it["name"] == resource)?;
+        found["scalar"]["value"].as_f64()
+    }
+
     fn container(&self) -> Option<&str> {
         self.0["container_status"]["container_id"]["value"].as_str()
     }

@@ -2,10 +2,13 @@
 
 use crate::compose::model::{Project, Published};
 use crate::mesos::{
-    Check, Command, CommandLine, Family as MesosFamily, HealthCheck, Probe, Scheme, Task,
+    Check, Command, CommandLine, Family as MesosFamily, HealthCheck, Probe, Scheme as MesosScheme,
+    Task,
 };
 use crate::pod::plan::NetworkPlan;
-use crate::supervisor::checks::{CheckPlan, ChecksPlan, Family, HealthPlan, TryBy};
+use crate::supervisor::checks::{
+    CheckPlan, ChecksPlan, Family, HealthPlan, HttpGet, Scheme, TryBy,
+};
 
 /// Who reads a command that is a line.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -15,8 +18,6 @@ const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 pub(super) enum CheckError {
     #[error("the task's check is of a kind that is not known, or lacks what its kind needs")]
     Unknown,
-    #[error("the task's check by HTTPS is not supported: HTTP, TCP and COMMAND are")]
-    Https,
     #[error("the path of the task's check holds a blank or a control character")]
     Path,
     #[error("the command of the task's check is empty")]
@@ -59,20 +60,23 @@ pub(super) fn plan(
 fn try_by(probe: &Probe, port_of: impl Fn(u16) -> u16) -> Result<TryBy, CheckError> {
     match probe {
         Probe::Command(command) => self::command(command),
-        Probe::Http {
-            scheme: Scheme::Https,
-            ..
-        } => Err(CheckError::Https),
         Probe::Http { path, .. } if path.contains(|c: char| c.is_control() || c == ' ') => {
             Err(CheckError::Path)
         }
         Probe::Http {
-            port, path, family, ..
-        } => Ok(TryBy::Http {
+            port,
+            path,
+            scheme,
+            family,
+        } => Ok(TryBy::Http(HttpGet {
+            scheme: match scheme {
+                MesosScheme::Http => Scheme::Http,
+                MesosScheme::Https => Scheme::Https,
+            },
             port: port_of(*port),
             path: path.clone(),
             family: self::family(*family),
-        }),
+        })),
         Probe::Tcp { port, family } => Ok(TryBy::Tcp {
             port: port_of(*port),
             family: self::family(*family),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::aurora::AssignedTask;
 use crate::mesos::Task;
 use crate::supervisor::course::RunningMeans;
 
@@ -43,7 +44,7 @@ pub(super) enum DescriptionError {
     Running(String),
 }
 
-/// `TaskInfo.data`, when it is a JSON object.
+/// `TaskInfo.data`, or what an Aurora job says to its executor, when it is a JSON object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Data {
@@ -71,12 +72,16 @@ impl Description {
             Some("started") => RunningMeans::Started,
             Some(other) => return Err(DescriptionError::Running(other.to_owned())),
         };
-        let data = data(task)?;
-        let mut variables: BTreeMap<String, String> = environment
+        let assigned = AssignedTask::decode(task.data.as_deref().unwrap_or_default());
+        let data = match &assigned {
+            Some(assigned) => Data::of(assigned.executor_data.as_deref().unwrap_or_default())?,
+            None => Data::of(task.data.as_deref().unwrap_or_default())?,
+        };
+        let mut variables = assigned.map(auroras_variables).unwrap_or_default();
+        let own = environment
             .iter()
-            .filter(|(name, _)| *name != TOKEN && !name.starts_with(LIBPROCESS))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+            .filter(|(name, _)| *name != TOKEN && !name.starts_with(LIBPROCESS));
+        variables.extend(own.map(|(name, value)| (name.clone(), value.clone())));
         variables.extend(data.env);
         variables.insert("MESOS_TASK_ID".to_owned(), task.id.to_string());
         let files = [
@@ -119,15 +124,33 @@ fn file_name(task: &Task) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-/// Data of another kind, as Aurora's, is not ours to read.
-fn data(task: &Task) -> Result<Data, DescriptionError> {
-    let bytes = task.data.as_deref().unwrap_or_default();
-    match serde_json::from_slice::<serde_json::Value>(bytes) {
-        Ok(object @ serde_json::Value::Object(_)) => {
-            serde_json::from_value(object).map_err(DescriptionError::Data)
+impl Data {
+    /// Data of another kind is not ours to read.
+    fn of(bytes: impl AsRef<[u8]>) -> Result<Self, DescriptionError> {
+        match serde_json::from_slice::<serde_json::Value>(bytes.as_ref()) {
+            Ok(object @ serde_json::Value::Object(_)) => {
+                serde_json::from_value(object).map_err(DescriptionError::Data)
+            }
+            _ => Ok(Self::default()),
         }
-        _ => Ok(Data::default()),
     }
+}
+
+/// Aurora gives its executors no variables: these are called as Marathon calls its own.
+fn auroras_variables(assigned: AssignedTask) -> BTreeMap<String, String> {
+    let host = assigned.host.map(|host| ("HOST".to_owned(), host));
+    let ports = assigned.ports.into_iter();
+    let ports = ports.map(|(name, port)| (port_variable(&name), port.to_string()));
+    host.into_iter().chain(ports).collect()
+}
+
+/// `PORT_ADMIN_UI` of a port with the name `admin-ui`.
+fn port_variable(name: &str) -> String {
+    let letter = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c.to_ascii_uppercase(),
+        _ => '_',
+    };
+    format!("PORT_{}", name.chars().map(letter).collect::<String>())
 }
 
 fn words(list: &str) -> Vec<String> {
@@ -212,6 +235,38 @@ mod tests {
         let argv = Description::of(&both, &["c.yaml".into()], &BTreeMap::new()).unwrap();
         assert_eq!(argv.files, [PathBuf::from("c.yaml")]);
         assert!(describe(&task(&[], "")).files.is_empty());
+    }
+
+    /// Field 1 is the task's id, 4 its configuration with the executor's in 25, 5 its ports.
+    #[test]
+    fn aurora_hands_over_ports_and_the_jobs_words_in_its_own_way() {
+        let words = r#"{"files": ["a.yaml"], "env": {"TAG": "2"}}"#;
+        let data = [
+            &b"\x0b\0\x01\0\0\0\x01t\x0b\0\x03\0\0\0\x01h"[..],
+            b"\x0c\0\x04\x0c\0\x19\x0b\0\x02\0\0\0",
+            &[u8::try_from(words.len()).unwrap()],
+            words.as_bytes(),
+            b"\0\0",
+            b"\x0d\0\x05\x0b\x08\0\0\0\x01\0\0\0\x08admin-ui\0\0\x79\x18",
+            b"\0",
+        ]
+        .concat();
+        let mut aurora = task(&[], "");
+        aurora.data = Some(data.into());
+        let description = describe(&aurora);
+        assert_eq!(description.files, [PathBuf::from("a.yaml")]);
+        assert_eq!(description.environment["TAG"], "2");
+        assert_eq!(description.environment["PORT_ADMIN_UI"], "31000");
+        let given = [
+            ("HOST", "h"),
+            ("MESOS_TASK_ID", "task-1"),
+            ("PORT_ADMIN_UI", "31000"),
+        ];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(description.for_containers, given);
+        let own = BTreeMap::from([("HOST".to_owned(), "mine".to_owned())]);
+        let description = Description::of(&aurora, &[], &own).unwrap();
+        assert_eq!(description.environment["HOST"], "mine");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`run`] is the executor's whole life: subscribe, take tasks (`tasks`), `prepare` the pod of each,
 //! have the supervisor run it, tell the agent (`outcome`), and end with the last acknowledgement.
 
+mod aurora;
 mod checks;
 pub mod config;
 mod description;

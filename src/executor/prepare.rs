@@ -225,9 +225,9 @@ pub(super) async fn prepare(
         prefix,
         running_means: description.running_means,
         checks,
-        time_limit: task.max_completion_time.map(|after| TimeLimit {
-            after,
-            grace: task.kill_grace_period,
+        time_limit: task.max_completion_time.map(|all| TimeLimit {
+            all,
+            grace: task.kill_grace_period.unwrap_or_default(),
         }),
     };
     Ok(Box::new(Prepared { host, request }))

@@ -21,10 +21,8 @@ pub enum Step {
     Mount { path: PathBuf },
     /// A folder, with what is in it.
     Folder { path: PathBuf },
-    /// A container object.
+    /// A container object, and its task.
     Container { id: String },
-    /// A container's task.
-    Task { id: String },
     /// The pod's record in containerd's store of sandboxes.
     Sandbox { id: String },
     /// A snapshot, by its key.
@@ -44,7 +42,7 @@ impl Step {
             | Self::Sandbox { .. }
             | Self::Snapshot { .. }
             | Self::Image { .. } => true,
-            Self::Cgroup | Self::Netns { .. } | Self::Mount { .. } | Self::Task { .. } => false,
+            Self::Cgroup | Self::Netns { .. } | Self::Mount { .. } => false,
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::tls::Tls;
+use crate::tls::Tls;
 
 /// The longest path of a Unix socket, without the zero behind it (unix(7)).
 const SOCKET_PATH_MAX: usize = 107;

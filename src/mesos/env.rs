@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::duration::{self, DurationError};
 use super::endpoint::{Endpoint, EndpointError};
 use super::id::{AgentId, ContainerId, ExecutorId, FrameworkId};
-use super::tls::{Tls, TlsError};
+use super::tls::{self, TlsError};
 use super::token::Token;
 
 /// The agent's default for `--executor_shutdown_grace_period`.
@@ -95,7 +95,7 @@ impl ExecutorEnv {
         // Over its domain socket the agent never speaks TLS.
         let tls = match domain_socket {
             Some(_) => None,
-            None => Tls::from_vars(vars).map_err(EnvError::Tls)?,
+            None => tls::from_vars(vars).map_err(EnvError::Tls)?,
         };
         let pid = text(vars, "MESOS_SLAVE_PID")?;
         let endpoint =

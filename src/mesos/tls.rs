@@ -6,36 +6,23 @@
 //! checked as soon as there is something to check it against: the whole chain, but not the name,
 //! since an executor dials its own host by an address that few certificates have.
 //!
-//! rustls speaks TLS 1.3, and 1.2 with ECDHE and AEAD alone; an agent's default ciphers have none
-//! of these: docs/operations.md tells what to set.
+//! An agent's default ciphers have none of those that [`crate::tls`] speaks: docs/operations.md tells
+//! what to set.
 //!
 //! Specified in <https://mesos.apache.org/documentation/latest/ssl/>.
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{Error, RootCertStore};
 
 use super::env::Vars;
-
-/// What a handshake with the agent needs. Clones share it.
-#[derive(Clone, Debug)]
-pub(super) struct Tls(Arc<ClientConfig>);
+use crate::tls::{Identity, SetupError, Tls, Trust};
 
 /// What is wrong with the variables that tell of TLS.
 #[derive(Debug, thiserror::Error)]
@@ -63,75 +50,34 @@ pub enum TlsError {
         given: String,
         missing: &'static str,
     },
-    #[error("TLS to the agent can't be set up")]
-    Setup(#[source] Error),
-    #[error("the certificates of the agent's authorities can't be used")]
-    Roots(#[source] rustls::client::VerifierBuilderError),
+    #[error("there can be no TLS to the agent")]
+    Setup(#[from] SetupError),
 }
 
-impl Tls {
-    /// None where the agent is not said to serve https.
-    pub(super) fn from_vars(vars: &impl Vars) -> Result<Option<Self>, TlsError> {
-        let settings = Settings(vars);
-        if settings.flag("ENABLED") != Some(true) {
-            return Ok(None);
+/// None where the agent is not said to serve https.
+pub(super) fn from_vars(vars: &impl Vars) -> Result<Option<Tls>, TlsError> {
+    let settings = Settings(vars);
+    if settings.flag("ENABLED") != Some(true) {
+        return Ok(None);
+    }
+    let roots = settings.roots()?;
+    let wanted = settings
+        .flag("VERIFY_SERVER_CERT")
+        .or(settings.flag("VERIFY_CERT"));
+    let trust = match wanted {
+        Some(true) if roots.is_empty() => {
+            return Err(TlsError::Missing {
+                given: "LIBPROCESS_SSL_VERIFY_SERVER_CERT".to_owned(),
+                missing: "LIBPROCESS_SSL_CA_FILE",
+            });
         }
-        let provider = Arc::new(ring::default_provider());
-        let roots = settings.roots()?;
-        let wanted = settings
-            .flag("VERIFY_SERVER_CERT")
-            .or(settings.flag("VERIFY_CERT"));
-        let verifier: Arc<dyn ServerCertVerifier> = match wanted {
-            Some(true) if roots.is_empty() => {
-                return Err(TlsError::Missing {
-                    given: "LIBPROCESS_SSL_VERIFY_SERVER_CERT".to_owned(),
-                    missing: "LIBPROCESS_SSL_CA_FILE",
-                });
-            }
-            Some(false) => Arc::new(AnyAgent(Arc::clone(&provider))),
-            None if roots.is_empty() => Arc::new(AnyAgent(Arc::clone(&provider))),
-            _ => {
-                let roots = Arc::new(roots);
-                let chain =
-                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
-                Arc::new(AnyName(chain.build().map_err(TlsError::Roots)?))
-            }
-        };
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let config = match settings.identity()? {
-            Some((chain, key)) => builder
-                .with_client_auth_cert(chain, key)
-                .map_err(TlsError::Setup)?,
-            None => builder.with_no_client_auth(),
-        };
-        Ok(Some(Self(Arc::new(config))))
-    }
-
-    /// The handshake. The caller sets the deadline.
-    pub(super) async fn shake_hands(
-        &self,
-        stream: TcpStream,
-        agent: IpAddr,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let connector = TlsConnector::from(Arc::clone(&self.0));
-        connector
-            .connect(ServerName::IpAddress(agent.into()), stream)
-            .await
-    }
+        // As libprocess does unless it is told otherwise.
+        None if roots.is_empty() => Trust::Anyone,
+        Some(false) => Trust::Anyone,
+        _ => Trust::AnyNameOf(roots),
+    };
+    Ok(Some(Tls::new(trust, settings.identity()?)?))
 }
-
-/// Equal are those that were made at once.
-impl PartialEq for Tls {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Tls {}
 
 /// libprocess' variables, by their old prefix too.
 struct Settings<'a, V>(&'a V);
@@ -178,10 +124,7 @@ impl<V: Vars> Settings<'_, V> {
     }
 
     /// What this executor shows an agent that asks for it.
-    #[allow(clippy::type_complexity, reason = "a chain and its key")]
-    fn identity(
-        &self,
-    ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsError> {
+    fn identity(&self) -> Result<Option<Identity>, TlsError> {
         let (certificates, key) = match (self.path("CERT_FILE"), self.path("KEY_FILE")) {
             (None, None) => return Ok(None),
             (Some(certificates), Some(key)) => (certificates, key),
@@ -202,7 +145,7 @@ impl<V: Vars> Settings<'_, V> {
             path,
             source,
         })?;
-        Ok(Some((chain, key)))
+        Ok(Some(Identity { chain, key }))
     }
 }
 
@@ -237,106 +180,17 @@ fn read(variable: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// Believes in every agent that an authority vouches for, whatever its name.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        // The name is looked at last: whoever only has another one has a good chain.
-        match self
-            .0
-            .verify_server_cert(end_entity, intermediates, name, ocsp, now)
-        {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// Believes in every agent, as libprocess does unless it is told otherwise.
-#[derive(Debug)]
-struct AnyAgent(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyAgent {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
+    use std::sync::Arc;
 
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::ServerConfig;
+    use rustls::crypto::ring;
     use rustls::server::WebPkiClientVerifier;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
@@ -372,7 +226,7 @@ mod tests {
 
         /// TLS by libprocess' variables, paths of this cluster.
         fn tls(&self, vars: &[(&str, &str)]) -> Result<Option<Tls>, TlsError> {
-            Tls::from_vars(&|asked: &str| {
+            from_vars(&|asked: &str| {
                 let asked = asked.strip_prefix("LIBPROCESS_SSL_")?;
                 if asked == "ENABLED" {
                     return Some(OsString::from("true"));
@@ -488,6 +342,6 @@ mod tests {
 
     #[test]
     fn an_agent_without_tls_is_the_usual_one() {
-        assert!(Tls::from_vars(&|_: &str| None).unwrap().is_none());
+        assert!(from_vars(&|_: &str| None).unwrap().is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::pod::plan::NetworkPlan;
@@ -23,6 +24,8 @@ pub enum NetworkError {
     Join(#[source] PathError),
     #[error("the pod's network namespace can't be removed")]
     Remove(#[source] PathError),
+    #[error("the addresses in the pod's network namespace can't be read")]
+    Addresses(#[source] PathError),
 }
 
 /// A pod's network, which is there.
@@ -66,6 +69,15 @@ impl PodNetwork {
             NetworkPlan::Own { netns } => netns::remove(netns).map_err(NetworkError::Remove),
             NetworkPlan::Executor { .. } | NetworkPlan::Host => Ok(()),
         }
+    }
+}
+
+/// By which addresses a pod is reached, where they are its own. Of a network that it shares with
+/// its executor or its host, Mesos knows them itself.
+pub fn addresses(plan: &NetworkPlan) -> Result<Vec<IpAddr>, NetworkError> {
+    match plan {
+        NetworkPlan::Own { netns } => netns::addresses(netns).map_err(NetworkError::Addresses),
+        NetworkPlan::Executor { .. } | NetworkPlan::Host => Ok(Vec::new()),
     }
 }
 

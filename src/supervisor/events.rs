@@ -150,9 +150,9 @@ impl PodRun {
                     }
                 });
             }
-            TryBy::Http { port, path, family } => {
+            TryBy::Http(get) => {
                 self.work.spawn(async move {
-                    let answer = checks::probe::http(netns, port, &path, family, limit);
+                    let answer = checks::probe::http(netns, get, limit);
                     let answer = quiet.run_until_cancelled(answer).await;
                     let answer = answer.unwrap_or_else(|| Err(String::new()));
                     let output = match &answer {

@@ -1,5 +1,6 @@
 //! A pod from its first container to its last: watched, judged, and wound down.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::task::JoinError;
@@ -11,8 +12,10 @@ use super::course::{AfterExit, HealthStatus, Verdict};
 use super::exits::ExitNews;
 use super::pod::PodRun;
 use super::report::{EndCause, Exit, ExitStatus, HealthReport, OutOfMemory, PodReport};
+use super::teardown::blocking;
 use crate::compose::model::ByteSize;
 use crate::containerd::{Process, TaskStatus};
+use crate::network;
 use crate::pod::plan::{Sharing, Signal};
 
 /// How long a death by SIGKILL may wait for news of the pause container's.
@@ -96,8 +99,11 @@ impl PodRun {
             info!(pod = %self.plan.id, "the pod runs");
             self.checks.begin(Instant::now());
             self.healthy = self.health();
-            let healthy = self.healthy;
-            self.reporter.tell(PodReport::Running { healthy }).await;
+            let running = PodReport::Running {
+                healthy: self.healthy,
+                addresses: self.addresses().await,
+            };
+            self.reporter.tell(running).await;
         } else if self.course.has_run() {
             let healthy = self.health();
             if healthy.is_some() && healthy != self.healthy {
@@ -122,6 +128,16 @@ impl PodRun {
         if self.progress.take(&text, Instant::now()) {
             self.reporter.tell(PodReport::Progress(text)).await;
         }
+    }
+
+    /// Where the pod is reached. One whose addresses can't be read is told of without them.
+    async fn addresses(&self) -> Vec<IpAddr> {
+        let network = self.plan.sandbox.network.clone();
+        let addresses = blocking(move || network::addresses(&network)).await;
+        addresses.unwrap_or_else(|error| {
+            warn!(%error, "the pod's addresses can't be read");
+            Vec::new()
+        })
     }
 
     /// By the services' own checks, unless the framework has one of its own for the whole task.

@@ -43,16 +43,24 @@ pub struct PodRequest {
     pub running_means: RunningMeans,
     /// What the framework wants to be checked.
     pub checks: ChecksPlan,
-    /// How long the pod may take from its start to its end.
+    /// How long the pod may take from its launch to its end.
     pub time_limit: Option<TimeLimit>,
 }
 
-/// A pod is stopped when its time is up.
+/// How long a pod may take, its stop included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimit {
-    pub after: Duration,
-    /// How long the stop may take; none leaves each service its own grace.
-    pub grace: Option<Duration>,
+    pub all: Duration,
+    /// What of it is the stop's, so that services can end in order: half at most.
+    pub grace: Duration,
+}
+
+impl TimeLimit {
+    /// When the stop begins, counted from the launch, and how long it may take.
+    fn split(self) -> (Duration, Duration) {
+        let grace = self.grace.min(self.all / 2);
+        (self.all.saturating_sub(grace), grace)
+    }
 }
 
 /// A pod on its way from launch to end. Dropping it stops nothing: see [`Pod::stop`].
@@ -101,12 +109,13 @@ async fn within_limit(
     limit: Option<TimeLimit>,
 ) -> bool {
     tokio::pin!(life);
-    if let Some(TimeLimit { after, grace }) = limit {
+    if let Some(limit) = limit {
+        let (stop_after, grace) = limit.split();
         tokio::select! {
             clean = &mut life => return clean,
-            () = sleep(after) => {
-                info!("the task's time is up");
-                stopper.stop(StopReason::CompletionTime, grace);
+            () = sleep(stop_after) => {
+                info!(?grace, "the task's time is up");
+                stopper.stop(StopReason::CompletionTime, Some(grace));
             }
         }
     }
@@ -320,5 +329,22 @@ impl PodRequest {
     /// The main service that a project names.
     pub fn main_of(project: &Project) -> Option<String> {
         project.pod.main.as_ref().map(|main| main.value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stop_is_within_the_limit_and_leaves_the_pod_half_of_it() {
+        let second = Duration::from_secs(1);
+        let split = |all, grace| TimeLimit { all, grace }.split();
+        assert_eq!(split(60 * second, 10 * second), (50 * second, 10 * second));
+        assert_eq!(split(60 * second, 40 * second), (30 * second, 30 * second));
+        assert_eq!(
+            split(60 * second, Duration::ZERO),
+            (60 * second, Duration::ZERO)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What the supervisor tells of a pod: how far it is, and how it ended.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::compose::model::ByteSize;
 use crate::pod::plan::Signal;
@@ -14,9 +15,12 @@ use super::launch_error::LaunchError;
 pub enum PodReport {
     /// How far the start is: told now and then, for people.
     Progress(String),
-    /// The pod runs. Its health by its services' own checks, if they have any.
+    /// The pod runs.
     Running {
+        /// By its services' own checks, if they have any.
         healthy: Option<bool>,
+        /// Its own; none where its network is another's.
+        addresses: Vec<IpAddr>,
     },
     /// The health of a pod that runs has changed.
     Health(HealthReport),

@@ -6,11 +6,14 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::thread;
 
+use nix::ifaddrs::getifaddrs;
 use nix::libc;
+use nix::net::if_::InterfaceFlags;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -52,6 +55,29 @@ pub fn within<T: Send>(path: &Path, inside: impl FnOnce() -> T + Send) -> Result
         setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
         Ok(inside())
     })
+}
+
+/// The addresses by which a namespace is reached from elsewhere, as the kernel has them in order:
+/// those of interfaces that are up, less loopback's and those that hold on one link alone.
+pub fn addresses(path: &Path) -> Result<Vec<IpAddr>, PathError> {
+    let failed = |errno: nix::Error| PathError::new("read the addresses of", path, errno);
+    let all = || getifaddrs().map(Vec::from_iter);
+    let interfaces = within(path, all)?.map_err(failed)?;
+    let up = InterfaceFlags::IFF_UP;
+    let addresses = interfaces
+        .into_iter()
+        .filter(|it| it.flags & (up | InterfaceFlags::IFF_LOOPBACK) == up)
+        .filter_map(|it| {
+            let address = it.address?;
+            let v4 = address.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
+            let v6 = address.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip()));
+            v4.or(v6)
+        })
+        .filter(|address| match address {
+            IpAddr::V4(v4) => !v4.is_link_local(),
+            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+        });
+    Ok(addresses.collect())
 }
 
 pub(super) fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {

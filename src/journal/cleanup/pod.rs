@@ -347,7 +347,6 @@ fn objects(record: &Record, ids: &[String], steps: &[Step]) -> Vec<Object> {
     for step in steps {
         let more = match step {
             Step::Container { id } => Object::Container(id.clone()),
-            Step::Task { id } => Object::Task(id.clone()),
             Step::Snapshot { key } => snapshot(key),
             Step::Image { name } => Object::Image(name.clone()),
             Step::Sandbox { id } => Object::Sandbox(id.clone()),

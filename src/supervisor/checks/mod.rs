@@ -50,16 +50,29 @@ pub enum TryBy {
         args: Vec<String>,
         environment: Vec<(String, String)>,
     },
-    Http {
-        port: u16,
-        /// Without control characters and blanks.
-        path: String,
-        family: Family,
-    },
+    Http(HttpGet),
     Tcp {
         port: u16,
         family: Family,
     },
+}
+
+/// What is asked for over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpGet {
+    pub scheme: Scheme,
+    pub port: u16,
+    /// Without control characters and blanks.
+    pub path: String,
+    pub family: Family,
+}
+
+/// How an HTTP check speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    /// Whatever certificate is shown will do: it is of a name, and an address is asked.
+    Https,
 }
 
 /// Which loopback address is tried.

@@ -1,23 +1,12 @@
-//! What a framework is told: reports and refusals become status updates.
-//!
-//! `message` is one line that a person can act on, of at most 1 KiB: a code, the service, what
-//! happened, and the container's last lines. `data` is the same for programs, JSON with
-//! `schema: 1` (docs/status.md). Bad files are `TASK_FAILED` with `REASON_TASK_INVALID`, what the
-//! operator forbids with `REASON_TASK_UNAUTHORIZED`.
+//! A pod that is over: what became of it, by whose doing, and what its services said last.
 
-use std::error::Error;
-use std::fmt::Write as _;
-
-use super::refusal::Refusal;
-use super::status_data::{Data, ServiceData, problems, violations};
-use crate::compose::diagnostic::Kind;
-use crate::mesos::{CheckStatus, Reason, StatusUpdate, TaskId, TaskState};
-use crate::supervisor::checks::CheckResult;
+use super::super::status_data::{Data, ServiceData};
+use super::{cut, escape, finish, with_causes};
+use crate::mesos::{Reason, Resources, StatusUpdate, TaskId, TaskState};
 use crate::supervisor::report::{
-    EndCause, Exit, OutOfMemory, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason, Unmet,
+    EndCause, Exit, OutOfMemory, PodEnd, ServiceEnd, ServiceState, StopReason, Unmet,
 };
 
-const MESSAGE_MAX: usize = 1024;
 /// How many probes a message shows, the latest first, and how much of each.
 const PROBES_SHOWN: usize = 3;
 const PROBE_MAX: usize = 256;
@@ -25,142 +14,24 @@ const PROBE_DATA_MAX: usize = 512;
 /// Containers' output, in the sandbox.
 const LOGS: &str = "stdout and stderr";
 
-/// The terminal update of a task that never became a pod.
-pub(super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate {
-    let problems = match refusal {
-        Refusal::Files {
-            diagnostics,
-            sources,
-        } => problems(diagnostics, sources),
-        Refusal::Policy {
-            violations: found,
-            diagnostics,
-            sources,
-        } => {
-            let mut all = violations(found, sources);
-            all.extend(problems(diagnostics, sources));
-            all
-        }
-        _ => Vec::new(),
-    };
-    let (code, reason) = classify(refusal);
-    let text = match problems.as_slice() {
-        [] => with_causes(refusal),
-        [first, rest @ ..] => {
-            let more = if rest.is_empty() {
-                String::new()
-            } else {
-                format!(" (+{} more)", rest.len())
-            };
-            format!("{}{more}", first.line())
-        }
-    };
-    let mut data = Data::new(code);
-    data.errors = problems;
-    finish(
-        StatusUpdate {
-            reason: Some(reason),
-            ..StatusUpdate::new(task, TaskState::Failed)
-        },
-        code,
-        &text,
-        data,
-    )
-}
-
-/// The update of a pod that goes on.
-pub(super) fn on_the_way(task: &TaskId, report: PodReport) -> Option<StatusUpdate> {
-    let update = |state| StatusUpdate::new(task.clone(), state);
-    let line = |text: &str| Some(cut(&escape(text), MESSAGE_MAX));
-    match report {
-        PodReport::Progress(text) => Some(StatusUpdate {
-            message: line(&text),
-            ..update(TaskState::Starting)
-        }),
-        PodReport::Running { healthy } => Some(StatusUpdate {
-            healthy,
-            ..update(TaskState::Running)
-        }),
-        PodReport::Health(health) => {
-            let text = match &health.service {
-                Some(service) => format!("service \"{service}\" is unhealthy: {}", health.output),
-                None => "all services are healthy again".to_owned(),
-            };
-            Some(StatusUpdate {
-                healthy: Some(health.healthy),
-                reason: Some(Reason::TaskHealthCheckStatusUpdated),
-                message: line(&text),
-                ..update(TaskState::Running)
-            })
-        }
-        PodReport::CheckedHealth { healthy, output } => Some(StatusUpdate {
-            healthy: Some(healthy),
-            reason: Some(Reason::TaskHealthCheckStatusUpdated),
-            message: line(&if healthy {
-                "the task's health check succeeds".to_owned()
-            } else {
-                format!("the task's health check fails: {output}")
-            }),
-            ..update(TaskState::Running)
-        }),
-        PodReport::Checked(result) => Some(StatusUpdate {
-            check: Some(match result {
-                CheckResult::Command(code) => CheckStatus::Command(code),
-                CheckResult::Http(code) => CheckStatus::Http(code),
-                CheckResult::Tcp(connected) => CheckStatus::Tcp(connected),
-            }),
-            reason: Some(Reason::TaskCheckStatusUpdated),
-            ..update(TaskState::Running)
-        }),
-        PodReport::Ended(_) => None,
-    }
-}
-
-/// The terminal update of a task that was refused with its group, `other` being to blame.
-pub(super) fn refused_with(task: TaskId, other: &TaskId, refusal: &Refusal) -> StatusUpdate {
-    let (code, reason) = classify(refusal);
-    let reason = match reason {
-        Reason::TaskInvalid => Reason::TaskGroupInvalid,
-        Reason::TaskUnauthorized => Reason::TaskGroupUnauthorized,
-        other => other,
-    };
-    let update = StatusUpdate {
-        reason: Some(reason),
-        ..StatusUpdate::new(task, TaskState::Failed)
-    };
-    let text =
-        format!("task \"{other}\" of the same group can't be launched ({code}), so none of it is");
-    finish(update, "CE-GROUP", &text, Data::new("CE-GROUP"))
-}
-
-/// The code and the reason of a refusal.
-fn classify(refusal: &Refusal) -> (&'static str, Reason) {
-    match refusal {
-        Refusal::Files { diagnostics, .. }
-            if diagnostics.iter().any(|it| it.kind == Kind::Forbidden) =>
-        {
-            ("CE-POLICY", Reason::TaskUnauthorized)
-        }
-        Refusal::Policy { .. } => ("CE-POLICY", Reason::TaskUnauthorized),
-        Refusal::Files { .. } | Refusal::Description(_) | Refusal::Check(_) => {
-            ("CE-SPEC", Reason::TaskInvalid)
-        }
-        Refusal::Sandbox(_) => ("CE-SANDBOX", Reason::TaskInvalid),
-        Refusal::Configuration(_) => ("CE-CONFIG", Reason::TaskUnauthorized),
-        Refusal::NotRoot => ("CE-HOST", Reason::TaskInvalid),
-        Refusal::Fault => ("CE-FAULT", Reason::ContainerLaunchFailed),
-        Refusal::Host(_) | Refusal::Placement(_) => ("CE-HOST", Reason::ContainerLaunchFailed),
-    }
-}
+const SHIM_DIED: &str =
+    "the shim of the pod's containers was killed from outside, and every service with it";
+const SANDBOX_DIED: &str =
+    "the pod's pause container was killed from outside, and every service with it";
+const RUNTIME_LOST: &str =
+    "containerd has not answered for too long; the pod was killed by its cgroup";
+const FAULT: &str = "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup";
 
 /// The terminal update of a pod that is over.
-pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
+pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
     let mut data = Data::new("");
     data.services = end.services.iter().map(ServiceData::of).collect();
     let update = |state, reason| StatusUpdate {
         reason,
         ..StatusUpdate::new(task.clone(), state)
     };
+    // No service is to blame.
+    let nobodys = |code, text: &str| (update(TaskState::Failed, None), code, text.to_owned());
     let (update, code, text) = match &end.cause {
         EndCause::Finished => (update(TaskState::Finished, None), "CE-DONE", finished(end)),
         EndCause::ServiceFailed(i) => {
@@ -169,11 +40,12 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             match service.state {
                 ServiceState::Exited(Exit { oom: Some(oom), .. }) => {
                     let reason = Some(Reason::ContainerLimitationMemory);
-                    (
-                        update(TaskState::Failed, reason),
-                        "CE-OOM",
-                        out_of_memory(service, oom),
-                    )
+                    let mut update = update(TaskState::Failed, reason);
+                    update.limitation = oom.limit.map(|limit| Resources {
+                        mem: limit.0,
+                        ..Resources::default()
+                    });
+                    (update, "CE-OOM", out_of_memory(service, oom))
                 }
                 _ => (update(TaskState::Failed, None), "CE-EXIT", failed(service)),
             }
@@ -240,45 +112,12 @@ pub(super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             "CE-KILLED",
             stopped(*reason, end),
         ),
-        EndCause::ShimDied | EndCause::SandboxDied | EndCause::RuntimeLost | EndCause::Fault => {
-            let (code, text) = no_services_fault(&end.cause);
-            (update(TaskState::Failed, None), code, text.to_owned())
-        }
+        EndCause::ShimDied => nobodys("CE-SHIM", SHIM_DIED),
+        EndCause::SandboxDied => nobodys("CE-INFRA", SANDBOX_DIED),
+        EndCause::RuntimeLost => nobodys("CE-RUNTIME", RUNTIME_LOST),
+        EndCause::Fault => nobodys("CE-FAULT", FAULT),
     };
     finish(update, code, &text, data)
-}
-
-/// The code and the words of an end for which no service is to blame.
-fn no_services_fault(cause: &EndCause) -> (&'static str, &'static str) {
-    match cause {
-        EndCause::ShimDied => (
-            "CE-SHIM",
-            "the shim of the pod's containers was killed from outside, and every service with it",
-        ),
-        EndCause::SandboxDied => (
-            "CE-INFRA",
-            "the pod's pause container was killed from outside, and every service with it",
-        ),
-        EndCause::RuntimeLost => (
-            "CE-RUNTIME",
-            "containerd has not answered for too long; the pod was killed by its cgroup",
-        ),
-        _ => (
-            "CE-FAULT",
-            "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup",
-        ),
-    }
-}
-
-fn finish(update: StatusUpdate, code: &str, text: &str, mut data: Data) -> StatusUpdate {
-    let message = cut(&escape(&format!("{code}: {text}")), MESSAGE_MAX);
-    code.clone_into(&mut data.code);
-    data.message.clone_from(&message);
-    StatusUpdate {
-        message: Some(message),
-        data: Some(data.encode().into()),
-        ..update
-    }
 }
 
 fn finished(end: &PodEnd) -> String {
@@ -334,7 +173,7 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
         StopReason::Shutdown => "the agent shut the executor down",
         StopReason::AgentLost => "the agent is gone, and the framework does not wait for it",
         StopReason::Signal => "the executor was told to end by a signal",
-        StopReason::CompletionTime => "the task took longer than its max_completion_time",
+        StopReason::CompletionTime => "the task was not done within its max_completion_time",
     };
     let forced: Vec<&str> = end
         .services
@@ -396,53 +235,9 @@ fn last_lines(service: &ServiceEnd) -> String {
     }
 }
 
-/// An error and what caused it, each once: sources often repeat what is said above them.
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            write!(text, ": {cause_text}").expect("a string takes all that is written");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// No control character, and none that turns the direction of text, reaches a log or a terminal.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        let steers = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        match c {
-            '\n' | '\t' => escaped.push(' '),
-            _ if steers => escaped.extend(c.escape_unicode()),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-fn cut(text: &str, max: usize) -> String {
-    const ELLIPSIS: &str = "…";
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    let mut end = max - ELLIPSIS.len();
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{ELLIPSIS}", &text[..end])
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
-
+    use super::super::MESSAGE_MAX;
     use super::*;
     use crate::compose::model::ByteSize;
     use crate::supervisor::report::ExitStatus;
@@ -493,6 +288,7 @@ mod tests {
         let web = service(exited(ExitStatus::of_containerd(137), Some(oom)), &[]);
         let update = update(EndCause::ServiceFailed(0), vec![web]);
         assert_eq!(update.reason, Some(Reason::ContainerLimitationMemory));
+        assert_eq!(update.limitation.unwrap().mem, 64 << 20);
         insta::assert_snapshot!(update.message.unwrap(), @r#"CE-OOM: service "web" ran out of memory: oom=yes; its limit is 64MiB, its peak was 64MiB"#);
     }
 
@@ -554,34 +350,5 @@ mod tests {
         let web = service(exited(ExitStatus::Code(0), None), &["0123456789abcdef"; 10]);
         let update = update(EndCause::Finished, vec![web; 500]);
         assert!(update.data.unwrap().len() <= DATA_MAX);
-    }
-
-    /// Every code of the sources, and every code of the page, as they are written there.
-    #[test]
-    fn the_page_has_every_code_and_no_other() {
-        fn codes(text: &str, before: char, into: &mut BTreeSet<String>) {
-            for (place, _) in text.match_indices(&format!("{before}CE-")) {
-                let rest = &text[place + 1..];
-                let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '-');
-                into.insert(rest[..end.unwrap_or(rest.len())].to_owned());
-            }
-        }
-        fn sources(folder: &Path, into: &mut BTreeSet<String>) {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    sources(&path, into);
-                } else if path.extension().is_some_and(|it| it == "rs") {
-                    codes(&fs::read_to_string(path).unwrap(), '"', into);
-                }
-            }
-        }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (mut told, mut documented) = (BTreeSet::new(), BTreeSet::new());
-        sources(&root.join("src"), &mut told);
-        let page = fs::read_to_string(root.join("docs/status.md")).unwrap();
-        codes(&page, '`', &mut documented);
-        told.remove("CE-");
-        assert_eq!(told, documented);
     }
 }
