@@ -8,7 +8,7 @@ use serde_json::Value;
 use compose_executor::pod::verdict::{SECTIONS, Seen, Verdict};
 
 use super::limits::disk;
-use super::{Services, image, record};
+use super::{Running, Services, image, record};
 use crate::lab::Lab;
 use crate::trial::{Test, tests};
 
@@ -57,8 +57,8 @@ fn pruned(value: Value) -> Value {
     }
 }
 
-fn a_plan_shows_the_documents_of_a_launch(lab: &Lab) {
-    let keys = "
+/// As numbers, and what most pods ask for.
+const OWN: &str = "
 user: '1000:1001'
 group_add: ['77']
 cap_add: [NET_ADMIN]
@@ -74,7 +74,9 @@ volumes: ['./word:/word:ro', 'data:/data']
 annotations: {org.example.note: seen}
 environment: {A: b}
 ";
-    let many = "
+
+/// By names that only the image knows, and what few pods ask for.
+const MANY: &str = "
 user: web
 group_add: [audio]
 working_dir: /srv/app
@@ -108,9 +110,12 @@ extra_hosts: {far: 192.0.2.7}
 dns: 192.0.2.53
 stop_signal: SIGINT
 ";
+
+/// A pod in which most keys are.
+fn pod_of_many_keys(lab: &Lab) -> Running {
     let services = Services::default()
-        .with("own", keys, "")
-        .with("many", &many.replace("DISK", &disk().0), "")
+        .with("own", OWN, "")
+        .with("many", &MANY.replace("DISK", &disk().0), "")
         .with(
             "apart",
             "x-pod: {share_pid: false}\ninit: true\nipc: private",
@@ -128,8 +133,11 @@ stop_signal: SIGINT
         .compose(&compose)
         .file("word", "word\n")
         .file("allow.json", r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#);
-    let running = services.start(up);
+    services.start(up)
+}
 
+fn a_plan_shows_the_documents_of_a_launch(lab: &Lab) {
+    let running = pod_of_many_keys(lab);
     let file = running
         .up
         .folder()

@@ -15,6 +15,7 @@ use super::refusal::Refusal;
 use super::sandbox::{OWN_FOLDER, Sandbox, SandboxError};
 use super::sandbox_files::SandboxFiles;
 use crate::compose::diagnostic::Diagnostic;
+use crate::compose::model::Project;
 use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
@@ -22,7 +23,7 @@ use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
-use crate::pod::planner;
+use crate::pod::planner::{self, Planned};
 use crate::policy::{Policy, Ports, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
@@ -128,7 +129,7 @@ pub(super) async fn prepare(
         .iter()
         .map(|path| ground.sandbox.path().join(path))
         .collect();
-    let mut objections = objections(ground, &loaded, &policy, &archives);
+    let objections = objections(ground, &loaded, &policy, &archives);
     let host = match ground.host().await {
         Ok(host) => host,
         // What the user can mend comes first.
@@ -153,20 +154,16 @@ pub(super) async fn prepare(
     let network = network(ground, &host, &id);
     let opened = policy.mounts.host_paths.places();
     let checks = super::checks::plan(task, &loaded.project, &network);
-    let host_ports = match *policy.resources.ports {
-        Ports::Any => PortsRule::Reachable,
-        Ports::None | Ports::Offered => PortsRule::Offered(task.resources.ports.clone()),
-    };
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
-            NetworkPlan::Host => host_ports.clone(),
+            NetworkPlan::Host => host_ports(task, &policy),
         },
         network,
-        host_ports,
+        host_ports: host_ports(task, &policy),
         kernel: host.kernel().clone(),
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(
@@ -187,27 +184,16 @@ pub(super) async fn prepare(
     } = loaded;
     let user_files =
         UserFiles::sandbox(ground.sandbox.folder()?, opened).map_err(SandboxError::Open)?;
-    let planned = planner::plan(&project, &context).map_err(|errors| {
-        objections.add_planned(errors);
-    });
-    // What is forbidden is not even looked at: whether it is there is no business of the task's.
-    if let Ok(planned) = &planned
-        && objections.is_empty()
-    {
-        let found = obstacles(&planned.plan, &ground.folders, host.facts(), &user_files);
-        objections.add_found(&found);
-    }
-    let (Ok(planned), true) = (planned, objections.is_empty()) else {
-        let refusal = objections.into_refusal(sources);
-        return Err(refusal.unwrap_or(Refusal::Fault));
+    let planned = match planned(objections, &project, &context, &host, &user_files) {
+        Ok(planned) => planned,
+        Err(objections) => {
+            let refusal = objections.into_refusal(sources);
+            return Err(refusal.unwrap_or(Refusal::Fault));
+        }
     };
     let checks = checks?;
     tell(&planned.warnings, &sources);
-    let prefix = match (company, planned.plan.containers.len()) {
-        (Company::Others, _) => Prefix::Task(task.id.to_string()),
-        (Company::Alone, 1) => Prefix::None,
-        (Company::Alone, _) => Prefix::Plain,
-    };
+    let prefix = prefix(task, company, &planned);
     let request = PodRequest {
         plan: planned.plan,
         main: PodRequest::main_of(&project),
@@ -231,6 +217,49 @@ pub(super) async fn prepare(
         }),
     };
     Ok(Box::new(Prepared { host, request }))
+}
+
+/// The plan of a project, where nothing stands in its way.
+fn planned(
+    mut objections: Objections,
+    project: &Project,
+    context: &PodContext,
+    host: &Host,
+    files: &UserFiles,
+) -> Result<Planned, Objections> {
+    let planned = match planner::plan(project, context) {
+        Ok(planned) => planned,
+        Err(errors) => {
+            objections.add_planned(errors);
+            return Err(objections);
+        }
+    };
+    // What is forbidden is not even looked at: whether it is there is no business of the task's.
+    if objections.is_empty() {
+        let found = obstacles(&planned.plan, host.folders(), host.facts(), files);
+        objections.add_found(&found);
+    }
+    if objections.is_empty() {
+        Ok(planned)
+    } else {
+        Err(objections)
+    }
+}
+
+fn prefix(task: &Task, company: Company, planned: &Planned) -> Prefix {
+    match (company, planned.plan.containers.len()) {
+        (Company::Others, _) => Prefix::Task(task.id.to_string()),
+        (Company::Alone, 1) => Prefix::None,
+        (Company::Alone, _) => Prefix::Plain,
+    }
+}
+
+/// Ports of the host's that the pod may listen on.
+fn host_ports(task: &Task, policy: &Policy) -> PortsRule {
+    match *policy.resources.ports {
+        Ports::Any => PortsRule::Reachable,
+        Ports::None | Ports::Offered => PortsRule::Offered(task.resources.ports.clone()),
+    }
 }
 
 /// Whose policy holds: by the agent's word, and never by the task's own.

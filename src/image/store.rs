@@ -143,9 +143,10 @@ impl ImageStore {
     ) -> Result<Option<ImageConfig>, ImageError> {
         let (digest, json) = match self.find(wanted, archives).await {
             Ok(Place::Archived { image, .. }) => {
-                let variant = image.variant(&self.platform);
-                let config = &variant.expect("it is for the platform").config;
-                (config.digest, config.bytes.clone())
+                let Some(variant) = image.variant(&self.platform) else {
+                    return Ok(None);
+                };
+                (variant.config.digest, variant.config.bytes.clone())
             }
             Ok(Place::Loaded(manifest)) => {
                 let content = self.client.content();
