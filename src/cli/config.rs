@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -122,6 +123,8 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
         });
     }
     let loaded = load(&options, &files).map_err(|error| CommandError::load(&error))?;
+    // The process is about to end, which frees it all at once.
+    let loaded = ManuallyDrop::new(loaded);
     warn(&loaded.warnings, &loaded.sources);
     if let Some(policy) = args.policy.in_force()? {
         policy::hold(&loaded, &policy)?;

@@ -1,5 +1,6 @@
 //! The tree that a Compose file is until it is decoded: plain values, each with its place.
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::source::Span;
@@ -159,7 +160,9 @@ impl Value {
 /// A mapping; keeps the order in which keys were first written.
 #[derive(Clone, Debug, Default)]
 pub struct Map {
-    entries: IndexMap<String, Entry>,
+    /// A faster hash than the standard library's: it is keyed too, and a project has but so many
+    /// nodes ([`super::limits`]), so that keys that collide cost little.
+    entries: IndexMap<String, Entry, RandomState>,
 }
 
 #[derive(Clone, Debug)]
@@ -180,7 +183,7 @@ impl PartialEq for Map {
 impl Map {
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
-            entries: IndexMap::with_capacity(capacity),
+            entries: IndexMap::with_capacity_and_hasher(capacity, RandomState::default()),
         }
     }
 

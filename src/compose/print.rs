@@ -3,6 +3,9 @@
 //! JSON has some ways of its own: extensions only at the top, no models, `command` and `entrypoint`
 //! even where there are none.
 
+use std::borrow::Cow;
+use std::iter::repeat_n;
+
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
 use super::merge::to_text;
@@ -22,11 +25,11 @@ pub fn to_json(tree: &Node, escape: bool) -> String {
     text
 }
 
-fn escaped(text: &str, escape: bool) -> String {
-    if escape {
-        text.replace('$', "$$")
+fn escaped(text: &str, escape: bool) -> Cow<'_, str> {
+    if escape && text.contains('$') {
+        Cow::Owned(text.replace('$', "$$"))
     } else {
-        text.to_owned()
+        Cow::Borrowed(text)
     }
 }
 
@@ -45,7 +48,7 @@ fn json(node: &Node, path: Path<'_>, escape: bool) -> Json {
         Value::Unsigned(number) => Json::Number((*number).into()),
         Value::Float(number) => json_number(*number),
         Value::Date(text) => Json::String(date(text)),
-        Value::String(text) => Json::String(escaped(text, escape)),
+        Value::String(text) => Json::String(escaped(text, escape).into_owned()),
         // What Docker Compose makes of an empty list that it knows nothing of.
         Value::List(items) if items.is_empty() && is_extension(path) => Json::Null,
         Value::List(items) => items
@@ -86,7 +89,7 @@ fn json_map(map: &Map, path: Path<'_>, escape: bool) -> JsonMap<String, Json> {
         }
         let printed = match path.parts() {
             ["services", _, "blkio_config", _, "[]"] => capitalized(key),
-            _ => escaped(key, escape),
+            _ => escaped(key, escape).into_owned(),
         };
         out.insert(printed, json(node, path.key(key), escape));
     }
@@ -187,7 +190,7 @@ struct Writer {
 
 impl Writer {
     fn entry(&mut self, key: &str, node: &Node, indent: usize) {
-        self.out.push_str(&" ".repeat(indent));
+        self.out.extend(repeat_n(' ', indent));
         self.out.push_str(&scalar_text(key));
         self.out.push(':');
         self.value(node, indent);
@@ -211,8 +214,8 @@ impl Writer {
             Value::Map(_) => self.out.push_str(" {}\n"),
             Value::List(_) => self.out.push_str(" []\n"),
             value => {
-                let text = self.scalar(value, indent);
                 self.out.push(' ');
+                let text = self.scalar(value, indent);
                 self.out.push_str(&text);
                 self.out.push('\n');
             }
@@ -220,7 +223,7 @@ impl Writer {
     }
 
     fn item(&mut self, node: &Node, indent: usize) {
-        self.out.push_str(&" ".repeat(indent));
+        self.out.extend(repeat_n(' ', indent));
         self.out.push('-');
         match &node.value {
             Value::Map(map) if !map.is_empty() => {
@@ -245,7 +248,7 @@ impl Writer {
             Value::Null => "null".to_owned(),
             Value::String(text) => {
                 let text = escaped(text, self.escape);
-                block(&text, indent).unwrap_or_else(|| scalar_text(&text))
+                block(&text, indent).unwrap_or_else(|| scalar_text(&text).into_owned())
             }
             Value::Float(number) if number.is_nan() => ".nan".to_owned(),
             Value::Float(number) if number.is_infinite() => {
@@ -263,6 +266,9 @@ impl Writer {
 
 /// A text of several lines as a literal block, if that keeps it as it is.
 fn block(text: &str, indent: usize) -> Option<String> {
+    if !text.contains('\n') {
+        return None;
+    }
     let lines: Vec<&str> = text.trim_end_matches('\n').split('\n').collect();
     let feeds = text.len() - text.trim_end_matches('\n').len();
     let fits = |line: &&str| {
@@ -284,8 +290,31 @@ fn block(text: &str, indent: usize) -> Option<String> {
 }
 
 /// A string, quoted unless it is plainly one.
-fn scalar_text(text: &str) -> String {
-    let plain = matches!(scalar::plain(text), Value::String(_))
+fn scalar_text(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
+    let quoted = serde_json::to_string(text)
+        .expect("a string is always JSON")
+        .replace('\u{7f}', "\\x7f")
+        .replace('\u{feff}', "\\ufeff")
+        .replace('\u{85}', "\\x85")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029");
+    Cow::Owned(quoted)
+}
+
+/// Whether readers take the bare text for this very string.
+fn is_plain(text: &str) -> bool {
+    // Most texts are names and paths, which mean nothing else unless they are one of few words.
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
+    if is_name {
+        return !is_yaml_1_1_word(text);
+    }
+    matches!(scalar::plain(text), Value::String(_))
         && text != "<<"
         && !text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`=".contains(c) || c.is_whitespace())
         && !text.ends_with([' ', ':'])
@@ -294,23 +323,13 @@ fn scalar_text(text: &str) -> String {
         && !text
             .chars()
             .any(|c| c.is_control() || "\u{feff}\u{2028}\u{2029}\u{85}".contains(c))
-        && !is_yaml_1_1_word(text);
-    if plain {
-        return text.to_owned();
-    }
-    serde_json::to_string(text)
-        .expect("a string is always JSON")
-        .replace('\u{7f}', "\\x7f")
-        .replace('\u{feff}', "\\ufeff")
-        .replace('\u{85}', "\\x85")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
+        && !is_yaml_1_1_word(text)
 }
 
-/// Words that other readers of YAML take for booleans.
+/// Words that readers of YAML take for booleans, or for nothing.
 fn is_yaml_1_1_word(text: &str) -> bool {
-    matches!(
-        text.to_ascii_lowercase().as_str(),
-        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
-    )
+    const WORDS: [&str; 9] = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null",
+    ];
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::diagnostic::Diagnostic;
 use super::merge::to_text;
 use super::node::{Node, Value};
@@ -14,8 +16,9 @@ pub(super) fn unique(node: &mut Node, path: Path<'_>, errors: &mut Vec<Diagnosti
     match &mut node.value {
         Value::Map(map) => {
             for (key, _, node) in map.iter_mut() {
+                let holds_others = matches!(node.value, Value::Map(_) | Value::List(_));
                 // Extensions, and whatever rules know nothing of, can be large.
-                if !key.starts_with("x-") {
+                if holds_others && !key.starts_with("x-") {
                     unique(node, path.key(key), errors);
                 }
             }
@@ -81,7 +84,7 @@ fn sort_out(
     path: Path<'_>,
     errors: &mut Vec<Diagnostic>,
 ) {
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
+    let mut places: HashMap<String, usize, RandomState> = HashMap::default();
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
     for (index, item) in std::mem::take(items).into_iter().enumerate() {
         let key = match identity.of(&item) {
