@@ -2,6 +2,8 @@
 //! check, no kill policy; all there is stands in the metadata's labels and in the data, which is
 //! Thrift.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::app;
@@ -205,5 +207,9 @@ fn length(length: usize) -> [u8; 4] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string takes all that is written");
+    }
+    text
 }

@@ -51,6 +51,7 @@ mod runtimes;
 mod services;
 mod several_tasks;
 mod soak;
+mod stop;
 mod storage;
 mod storage_attacks;
 mod sys;
@@ -100,6 +101,7 @@ fn tests() -> Vec<Test> {
         time_limit::tests(),
         restarts::tests(),
         hooks::tests(),
+        stop::tests(),
         attributes::tests(),
         corpora::tests(),
         storage::tests(),
