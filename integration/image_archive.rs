@@ -108,6 +108,10 @@ impl Image {
         self
     }
 
+    pub(crate) fn stop_signal(self, signal: &str) -> Self {
+        self.set("StopSignal", json!(signal))
+    }
+
     /// What a Dockerfile's HEALTHCHECK leaves: a command for a shell, and milliseconds between.
     pub(crate) fn healthcheck(self, line: &str, interval: u64) -> Self {
         let test = json!({ "Test": ["CMD-SHELL", line], "Interval": interval * 1_000_000 });
