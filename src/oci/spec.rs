@@ -105,7 +105,7 @@ mod tests {
     use super::super::sandbox::pause_spec;
     use super::*;
     use crate::compose::model::{ByteSize, Cpus, Propagation};
-    use crate::pod::plan::{LimitsPlan, MountPlan, MountSource, SelinuxPlan, Submounts};
+    use crate::pod::plan::{LimitsPlan, MountPlan, MountSource, Submounts};
 
     /// The document without the system calls, which have tests of their own.
     fn document(fixture: &Fixture) -> Value {
@@ -113,21 +113,6 @@ mod tests {
         let mut json = to_json(&spec.unwrap());
         json["linux"]["seccomp"]["syscalls"] = json!("…");
         json
-    }
-
-    #[test]
-    fn profiles_and_labels_confine_process_and_mounts() {
-        let mut fixture = Fixture::new();
-        fixture.plan.rights.apparmor = Some("mine".into());
-        fixture.plan.rights.selinux = Some(SelinuxPlan {
-            kind: Some("my_t".into()),
-            ..SelinuxPlan::default()
-        });
-        let document = document(&fixture);
-        assert_eq!(document["process"]["apparmorProfile"], "mine");
-        let label = "system_u:system_r:my_t:s0";
-        assert_eq!(document["process"]["selinuxLabel"], label);
-        assert_eq!(document["linux"]["mountLabel"], label);
     }
 
     #[test]

@@ -15,31 +15,49 @@ const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
 /// Mounts the root at the folder `at`, where nobody else sees it. Gives the users and groups of
-/// the image, and fills empty volumes, where there are any yet, with what the image has in their
-/// place, as Docker does.
+/// the image, and fills empty volumes with what the image has in their place, as Docker does.
 pub(super) fn look_into(
     mounts: &[Mount],
     at: &Path,
     plan: &ContainerPlan,
     image: &ImageDefaults,
-    storage: Option<&Storage>,
+    storage: &Storage,
 ) -> Result<Accounts, LaunchError> {
     mountns::look_into(&described(mounts), at, |root| {
-        let failed = |source| LaunchError::ImageRoot {
-            service: plan.service.value.clone(),
-            source,
-        };
-        let root = Folder::open_root(root).map_err(failed)?;
-        check_targets(&root, plan)?;
-        check_working_dir(&root, plan, image)?;
-        if let Some(storage) = storage {
-            fill_volumes(&root, plan, storage)?;
-        }
-        accounts(&root).map_err(|source| LaunchError::Accounts {
-            service: plan.service.value.clone(),
-            source,
-        })
+        let (root, accounts) = look(root, plan, image)?;
+        fill_volumes(&root, plan, storage)?;
+        Ok(accounts)
     })?
+}
+
+/// The same of an image whose container is not made: nothing is filled.
+pub(super) fn look_only(
+    mounts: &[Mount],
+    at: &Path,
+    plan: &ContainerPlan,
+    image: &ImageDefaults,
+) -> Result<Accounts, LaunchError> {
+    mountns::look_into(&described(mounts), at, |root| {
+        look(root, plan, image).map(|(_, accounts)| accounts)
+    })?
+}
+
+fn look(
+    root: &Path,
+    plan: &ContainerPlan,
+    image: &ImageDefaults,
+) -> Result<(Folder, Accounts), LaunchError> {
+    let root = Folder::open_root(root).map_err(|source| LaunchError::ImageRoot {
+        service: plan.service.value.clone(),
+        source,
+    })?;
+    check_targets(&root, plan)?;
+    check_working_dir(&root, plan, image)?;
+    let accounts = accounts(&root).map_err(|source| LaunchError::Accounts {
+        service: plan.service.value.clone(),
+        source,
+    })?;
+    Ok((root, accounts))
 }
 
 /// Mounts an image at the folder `at`, which is made, read-only.

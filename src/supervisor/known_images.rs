@@ -184,7 +184,7 @@ impl<'a> Look<'a> {
         let view = snapshots.view(&key, &chain, Labels::new()).await;
         let mounts = view.map_err(failed)?;
         let defaults = images::defaults(config.clone());
-        let looked = image_root::look_into(&mounts, Path::new(PLACE), plan, &defaults, None);
+        let looked = image_root::look_only(&mounts, Path::new(PLACE), plan, &defaults);
         if let Err(error) = snapshots.remove(&key).await {
             warn!(%error, "a snapshot stays until its lease expires");
         }

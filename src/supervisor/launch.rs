@@ -224,8 +224,8 @@ impl PodRun {
                     service: name(),
                     source,
                 })?;
-            let (look, storage) = (run.look(), Some(&self.storage));
-            let accounts = image_root::look_into(&mounts, &look, plan, &image.defaults, storage)?;
+            let accounts =
+                image_root::look_into(&mounts, &run.look(), plan, &image.defaults, &self.storage)?;
             let found = documents::find(plan, &self.user_files)?;
             let files = documents::files(run, service, &self.host.pause_root);
             for line in oci::lowered(plan, &self.host.facts) {
