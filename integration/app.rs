@@ -7,7 +7,12 @@ use crate::lab::task::Task;
 
 /// The image, before a test makes it special.
 pub(crate) fn image() -> Image {
-    Image::busybox("app:1")
+    named("app:1")
+}
+
+/// The same under another name.
+pub(crate) fn named(name: &str) -> Image {
+    Image::busybox(name)
 }
 
 /// A Compose file with these services, indented by two, and the image from `app.tar`.

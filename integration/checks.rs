@@ -19,6 +19,9 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![Mesos:
         a_health_check_by_http_looks_into_the_pods_network,
         a_health_check_by_https_takes_any_certificate,
+        a_health_check_by_tcp_connects_in_the_pods_network,
+        a_health_check_by_command_runs_in_the_main_container,
+        a_command_that_takes_too_long_is_killed_with_its_children,
         a_health_check_that_fails_too_often_ends_the_task,
         a_check_is_told_with_every_update,
     ]
@@ -97,6 +100,64 @@ fn answer_once(listener: &TcpListener) -> String {
     sent.and_then(|()| stream.flush())
         .expect("the check listens");
     String::from_utf8_lossy(&request[..length]).into_owned()
+}
+
+fn a_health_check_by_tcp_connects_in_the_pods_network(lab: &Lab) {
+    let check = r#"{"health_check": {"type": "TCP", "tcp": {"port": 8080},
+        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 60}}"#;
+    becomes_healthy(Task::app(lab, SERVES).option("--merge-task", check));
+}
+
+fn becomes_healthy(task: Task<'_>) {
+    let mut run = task.launch();
+    run.until_state("TASK_RUNNING");
+    let well = run.until_update("health", |update| update.healthy().is_some());
+    assert_eq!(well.healthy(), Some(true), "{}", well.message());
+    run.kill();
+    assert_eq!(run.until_end().state(), "TASK_KILLED");
+    run.until_gone();
+}
+
+/// The first service is not the one.
+const TWO: &str = r#"
+x-pod: {images: [./app.tar], main: web}
+services:
+  side:
+    image: app:1
+    command: [sh, -c, "while :; do sleep 0.1; done"]
+  web:
+    image: app:1
+    environment: {SERVICE: web}
+    command: [sh, -c, "trap 'exit 0' TERM; touch /tmp/here; while :; do sleep 0.1; done"]
+"#;
+
+fn a_health_check_by_command_runs_in_the_main_container(lab: &Lab) {
+    let check = r#"{"health_check": {"type": "COMMAND",
+        "command": {"value": "test -e /tmp/here -a $SERVICE = web"},
+        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 60}}"#;
+    let task = Task::app(lab, "").compose(TWO);
+    becomes_healthy(task.option("--merge-task", check));
+}
+
+/// Grace is over at once, so that it is told.
+fn a_command_that_takes_too_long_is_killed_with_its_children(lab: &Lab) {
+    let check = r#"{"health_check": {"type": "COMMAND",
+        "command": {"value": "[ -e /tmp/hung ] && exit 0; touch /tmp/hung; sleep 4321 & sleep 4321"},
+        "delay_seconds": 0, "interval_seconds": 0.2, "timeout_seconds": 0.5,
+        "grace_period_seconds": 0}}"#;
+    let task = Task::app(lab, "").compose(TWO);
+    let mut run = task.option("--merge-task", check).launch();
+    let ill = run.until_update("ill health", |update| update.healthy() == Some(false));
+    assert!(ill.message().contains("took too long"), "{}", ill.message());
+    run.until_update("health", |update| update.healthy() == Some(true));
+    let processes = run.pod().processes();
+    let hung = processes
+        .iter()
+        .filter(|it| it.command.contains(&"4321".to_owned()));
+    assert_eq!(hung.count(), 0, "{processes:?}");
+    run.kill();
+    assert_eq!(run.until_end().state(), "TASK_KILLED");
+    run.until_gone();
 }
 
 fn a_health_check_that_fails_too_often_ends_the_task(lab: &Lab) {

@@ -13,6 +13,7 @@
 mod agent_restart;
 mod app;
 mod attributes;
+mod aurora;
 mod checks;
 mod cleanup;
 mod client;
@@ -49,6 +50,8 @@ mod restarts;
 mod runtimes;
 mod services;
 mod several_tasks;
+mod soak;
+mod stop;
 mod storage;
 mod storage_attacks;
 mod sys;
@@ -98,6 +101,7 @@ fn tests() -> Vec<Test> {
         time_limit::tests(),
         restarts::tests(),
         hooks::tests(),
+        stop::tests(),
         attributes::tests(),
         corpora::tests(),
         storage::tests(),
@@ -111,9 +115,11 @@ fn tests() -> Vec<Test> {
         own_cgroup::tests(),
         doctor::tests(),
         marathon::tests(),
+        aurora::tests(),
         cleanup::tests(),
         faults::tests(),
         many_pods::tests(),
+        soak::tests(),
     ];
     themes.into_iter().flatten().collect()
 }

@@ -1,5 +1,5 @@
-//! What `compose-resources` says to ask for is what the pod gets: its Marathon app, as the task that
-//! Marathon makes of it, on Mesos, with our executor.
+//! Marathon's apps, as the tasks that Marathon makes of them, on Mesos, with our executor: what
+//! `compose-resources` says to ask for is what the pod gets, and its ports are where Marathon says.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,8 +10,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::app;
-use crate::lab::task::{Task, TaskRun};
-use crate::lab::{EXECUTOR, Lab};
+use crate::lab::task::TaskRun;
+use crate::lab::{EXECUTOR, Lab, marathon};
 use crate::trial::{Test, tests};
 
 const RESOURCES: &str = env!("CARGO_BIN_EXE_compose-resources");
@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         the_sum_of_two_services,
         two_files_and_a_profile,
         a_task_that_may_use_more_than_it_asks_for,
+        ports_are_where_marathon_says_and_are_checked_there,
     ]
     .into()
 }
@@ -88,6 +89,66 @@ fn a_task_that_may_use_more_than_it_asks_for(lab: &Lab) {
     assert_eq!(run, ["web"]);
 }
 
+/// In the host's network: the app's two ports are in another order than the offer's, so that who
+/// walks the offer takes the wrong one. Marathon has the health check at the host's port.
+fn ports_are_where_marathon_says_and_are_checked_there(lab: &Lab) {
+    let compose = app::compose(
+        r#"
+  web:
+    image: app:1
+    ports: ["${PORT_HTTP}:${PORT_HTTP}", "${PORT1}:${PORT_ADMIN_UI}"]
+    environment: {APP: "${MARATHON_APP_ID}", GREETING: "${GREETING}"}
+    command:
+      - sh
+      - -c
+      - |
+        echo "$$APP says $$GREETING at $$HOST:$$PORT0, not [$$MARATHON_APP_ID]"
+        [ $$PORT = $$PORT0 -a $$PORTS = $$PORT0,$$PORT1 -a $$PORT0 = $$PORT_HTTP ] && echo all ports
+        mkdir /www; echo fine > /www/health
+        exec httpd -f -p $$PORT0 -h /www
+"#,
+    );
+    let (options, _) = lab.options_with("[network]\nmode = \"host\"\n");
+    let pod = Pod::with(lab, &options, &[("web.yml", &compose)]);
+    let archive = pod.folder.join("pod.tar");
+    pod.pack(&archive);
+    let app = json!({
+        "id": "/shop/web",
+        // Nothing at all would have Marathon make a task that can't be started.
+        "cmd": " ",
+        "executor": pod.executor,
+        "cpus": 0.2, "mem": 64, "disk": 0,
+        "executorResources": {"cpus": 0.1, "mem": 64, "disk": 1},
+        "fetch": [{"uri": format!("file://{}", archive.display()), "extract": true}],
+        "labels": {"compose.files": "web.yml", "team": "shop"},
+        "env": {"GREETING": "hello"},
+        "portDefinitions": [
+            {"port": 0, "name": "http", "protocol": "tcp"},
+            {"port": 0, "name": "admin-ui", "protocol": "tcp"},
+        ],
+        "healthChecks": [{
+            "protocol": "MESOS_HTTP", "path": "/health", "portIndex": 0, "delaySeconds": 0,
+            "gracePeriodSeconds": 60, "intervalSeconds": 1, "timeoutSeconds": 5,
+            "maxConsecutiveFailures": 3,
+        }],
+        "taskKillGracePeriodSeconds": 1,
+    });
+    let mut run = marathon::task(lab, &app, pod.instance()).launch();
+    run.until_state("TASK_RUNNING");
+    let well = run.until_update("health", |update| update.healthy().is_some());
+    assert_eq!(well.healthy(), Some(true), "{}", well.message());
+    run.until_stdout("all ports");
+    let said = run.until_stdout("says hello at lab.example:3");
+    assert!(said.starts_with("/shop/web says"), "{said}");
+    assert!(
+        said.ends_with("not []"),
+        "what the file does not name: {said}"
+    );
+    run.kill();
+    assert_eq!(run.until_end().state(), "TASK_KILLED");
+    run.until_gone();
+}
+
 /// A folder with Compose files and their image, an archive of all, and an executor with this lab's
 /// options: an app has none to give.
 struct Pod {
@@ -98,13 +159,17 @@ struct Pod {
 
 impl Pod {
     fn new(lab: &Lab, files: &[(&str, &str)]) -> Self {
+        Self::with(lab, &lab.options(), files)
+    }
+
+    fn with(lab: &Lab, options: &[String], files: &[(&str, &str)]) -> Self {
         let folder = lab.fixture();
         for (name, text) in files {
             fs::write(folder.join(name), text).expect("it can be written");
         }
         app::image().write(&folder.join("app.tar"));
         let executor = folder.join("executor");
-        let options = lab.options().join(" ");
+        let options = options.join(" ");
         let script = format!("#!/bin/sh\nexec {EXECUTOR} {options} \"$@\"\n");
         fs::write(&executor, script).expect("it can be written");
         let mode = fs::Permissions::from_mode(0o755);
@@ -205,7 +270,7 @@ fn thousandths(value: &Value) -> u64 {
 
 /// Runs an app's task, holds what Mesos gave it against the app, and tells which services ran.
 fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: &Wall) -> Vec<String> {
-    let mut run = marathon_task(lab, app, pod.instance()).launch();
+    let mut run = marathon::task(lab, app, pod.instance()).launch();
     run.until_state("TASK_RUNNING");
     assert_eq!(&Wall::around(&mut run), wall);
     let agent = lab.mesos().agent_state();
@@ -232,58 +297,4 @@ fn runs_with(lab: &Lab, pod: &Pod, app: &Value, wall: &Wall) -> Vec<String> {
     assert_eq!(run.until_end().state(), "TASK_KILLED");
     run.until_gone();
     services.into_iter().map(str::to_owned).collect()
-}
-
-/// The task that Marathon makes of an app with a custom executor.
-fn marathon_task<'lab>(lab: &'lab Lab, app: &Value, instance: &str) -> Task<'lab> {
-    let text = |key: &str| app[key].as_str().expect("this is a text");
-    let id = text("id").trim_start_matches('/');
-    let task_id = format!("{}.instance-{}._app.1", id.replace('/', "_"), instance);
-    let number = |value: &Value| value.to_string();
-    let own = &app["executorResources"];
-    let ports = app["portDefinitions"].as_array().expect("these are ports");
-    let fetch = app["fetch"].as_array().expect("these are URIs");
-    let labels = app["labels"].as_object().expect("these are labels");
-    let grace = app["taskKillGracePeriodSeconds"]
-        .as_u64()
-        .expect("these are seconds");
-    let path = text("executor");
-    let command = format!("chmod ug+rx '{path}' && exec '{path}' {}", text("cmd"));
-    let mut info = json!({
-        "name": id,
-        "kill_policy": {"grace_period": {"nanoseconds": grace * 1_000_000_000}},
-        "discovery": {"visibility": "FRAMEWORK", "name": id},
-    });
-    if let Some(limits) = app["resourceLimits"].as_object() {
-        let limits = limits.iter();
-        let limits = limits.map(|(name, value)| (name.clone(), json!({"value": value})));
-        info["limits"] = Value::Object(limits.collect());
-    }
-    let mut task = Task::bare(lab)
-        .executor(&command)
-        .id(&task_id)
-        .option("--executor-id", format!("marathon-{task_id}"))
-        .option("--cpus", number(&app["cpus"]))
-        .option("--mem", number(&app["mem"]))
-        .option("--disk", number(&app["disk"]))
-        .option("--executor-cpus", number(&own["cpus"]))
-        .option("--executor-mem", number(&own["mem"]))
-        .option("--executor-disk", number(&own["disk"]))
-        .option("--ports", ports.len())
-        .option("--merge-task", info)
-        .env("MARATHON_APP_ID", text("id"))
-        .env("MESOS_TASK_ID", &task_id);
-    for (key, value) in labels {
-        task = task.label(key, value.as_str().expect("a label is a text"));
-    }
-    for item in fetch {
-        let uri = item["uri"].as_str().expect("a URI is a text");
-        let extract = if item["extract"] == true {
-            ""
-        } else {
-            ",noextract"
-        };
-        task = task.option("--uri", format!("{uri}{extract}"));
-    }
-    task
 }

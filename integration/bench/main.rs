@@ -12,12 +12,14 @@
 
 mod config_speed;
 mod density;
+mod health;
 mod idle;
 mod logs;
 mod machine;
 mod peers;
 mod pods;
 mod raw;
+mod soak;
 mod table;
 
 #[allow(dead_code, reason = "the tests make more images than this")]
@@ -49,7 +51,7 @@ struct Bench {
     run: fn(&Lab, rounds: usize) -> Vec<Table>,
 }
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 7] = [
     Bench {
         name: "config",
         about: "`config` beside docker compose's, and on files that grow",
@@ -59,6 +61,16 @@ const BENCHES: [Bench; 5] = [
         name: "pods",
         about: "from the request to all containers running, and back, beside raw runtimes",
         run: pods::run,
+    },
+    Bench {
+        name: "health",
+        about: "a chain of ten health conditions beside the probes' own times",
+        run: health::run,
+    },
+    Bench {
+        name: "soak",
+        about: "a thousand restarts, and a day's probes",
+        run: soak::run,
     },
     Bench {
         name: "logs",

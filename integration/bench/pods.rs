@@ -143,6 +143,7 @@ fn task(lab: &Lab, size: usize) -> Times {
     (between(&starting, &running), down)
 }
 
-fn between(first: &Update, last: &Update) -> Duration {
+/// From one update to another, by their sender's clock.
+pub(crate) fn between(first: &Update, last: &Update) -> Duration {
     Duration::from_secs_f64((last.timestamp() - first.timestamp()).max(0.0))
 }

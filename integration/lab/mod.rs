@@ -6,8 +6,10 @@
 pub(crate) mod agent;
 pub(crate) mod cgroup;
 pub(crate) mod containerd;
+pub(crate) mod footprint;
 pub(crate) mod host;
 pub(crate) mod hugetlb;
+pub(crate) mod marathon;
 pub(crate) mod mesos;
 pub(crate) mod pod;
 pub(crate) mod program;

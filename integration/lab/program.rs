@@ -273,7 +273,8 @@ impl UpRun {
         Pod::all_below(&self.cgroup.path()).is_empty()
     }
 
-    fn read(&self, name: &str) -> String {
+    /// A file of its folder; empty if it is not there.
+    pub(crate) fn read(&self, name: &str) -> String {
         let bytes = fs::read(self.folder.join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }

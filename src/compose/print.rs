@@ -328,8 +328,6 @@ fn is_plain(text: &str) -> bool {
 
 /// Words that readers of YAML take for booleans, or for nothing.
 fn is_yaml_1_1_word(text: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null",
-    ];
+    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }

@@ -15,6 +15,8 @@ use crate::supervisor::course::RunningMeans;
 /// Variables that never reach an interpolation: the agent's token, and libprocess' own.
 const TOKEN: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 const LIBPROCESS: &str = "LIBPROCESS_";
+/// What Aurora puts before the keys of a job's metadata to make labels of them.
+const AURORA: &str = "org.apache.aurora.metadata.";
 
 /// A task, as far as its pod is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +64,8 @@ impl Description {
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, DescriptionError> {
         let label = |key: &str| {
-            let found = task.labels.iter().find(|(name, _)| name == key);
+            let is_named = |name: &str| name == key || name.strip_prefix(AURORA) == Some(key);
+            let found = task.labels.iter().find(|(name, _)| is_named(name));
             found
                 .and_then(|(_, value)| value.clone())
                 .filter(|value| !value.is_empty())
@@ -232,6 +235,8 @@ mod tests {
             "\u{b}\u{0}not json",
         );
         assert_eq!(describe(&aurora).files, [PathBuf::from("x.yml")]);
+        let aurora = task(&[("org.apache.aurora.metadata.compose.files", "y.yml")], "");
+        assert_eq!(describe(&aurora).files, [PathBuf::from("y.yml")]);
         let argv = Description::of(&both, &["c.yaml".into()], &BTreeMap::new()).unwrap();
         assert_eq!(argv.files, [PathBuf::from("c.yaml")]);
         assert!(describe(&task(&[], "")).files.is_empty());
