@@ -78,6 +78,8 @@ fn a_shim_frozen_and_thawed(lab: &Lab) {
     run.until_gone();
 }
 
+const ALONE: &str = "  one:\n    image: app:1\n    command: [sleep, '1000']\n";
+
 /// What containerd runs containers with. Deadlines are short, but not so short that a busy machine
 /// meets them.
 const RUNC: &str = "[containerd]\nruntime = \"runc\"\ndeadline_seconds = 10\n";
@@ -142,24 +144,25 @@ fn write_program(path: &Path, script: &str) {
 }
 
 fn a_runtime_that_hangs_at_create(lab: &Lab) {
-    hangs_in_the_launch(lab, "create");
+    // Its shim serves nobody meanwhile: what is told is the call that was the first to be late.
+    hangs_in_the_launch(lab, "create", "containerd Tasks.");
 }
 
 fn a_runtime_that_hangs_at_start(lab: &Lab) {
-    hangs_in_the_launch(lab, "start");
+    hangs_in_the_launch(lab, "start", "service \"one\" can't be started");
 }
 
-fn hangs_in_the_launch(lab: &Lab, command: &str) {
+fn hangs_in_the_launch(lab: &Lab, command: &str, told: &str) {
     let fixture = lab.fixture();
     let runtime = Hanging::make(&fixture);
     let containerd = Spare::start(&fixture.join("containerd"), Some(&runtime.programs()));
     runtime.hang_at(command);
-    let mut run = Task::app(lab, SLEEPS).on(&containerd, RUNC).launch();
+    let mut run = Task::app(lab, ALONE).on(&containerd, RUNC).launch();
     let end = run.until_end();
     assert_eq!(end.state(), "TASK_FAILED");
     let message = end.message();
     assert!(message.starts_with("CE-LAUNCH:"), "{message}");
-    for word in ["\"one\"", "no answer within 10s"] {
+    for word in [told, "no answer within 10s"] {
         assert!(message.contains(word), "{message}");
     }
     run.until_gone();
