@@ -79,7 +79,7 @@ const SLEEPS: &str = r#"
 "#;
 
 /// One that, asked to stop, waits until the test says go.
-const STOPS_SLOWLY: &str = r#"
+const STOPS_SLOWLY: &str = r"
   one:
     image: app:1
     stop_grace_period: 1m
@@ -90,7 +90,7 @@ const STOPS_SLOWLY: &str = r#"
       - |
         trap 'echo asked to stop; until [ -e /share/go ]; do sleep 0.1; done; exit 0' TERM
         while :; do sleep 0.1; done
-"#;
+";
 
 /// One that ends with 5 when the test says go.
 const WAITS: &str = r#"
