@@ -24,6 +24,7 @@ mod resources;
 mod sandbox;
 mod seccomp;
 mod seccomp_file;
+mod seccomp_filter;
 mod spec;
 mod user;
 
@@ -40,6 +41,7 @@ pub use namespaces::{PauseRef, join};
 pub use oci_spec::runtime::{Capabilities, Capability, PosixRlimitType, Process, Spec};
 pub use sandbox::pause_spec;
 pub use seccomp_file::{SeccompFile, SeccompFileError};
+pub use seccomp_filter::attach_filter;
 pub use spec::{ContainerInput, container_spec};
 pub use user::{Accounts, ResolvedUser, UserError};
 

@@ -263,11 +263,7 @@ mod tests {
         assert!(first(&x86).contains(&"arch_prctl".into()));
         assert_eq!(
             x86.architectures().clone().unwrap(),
-            [
-                SeccompArch::ScmpArchX86_64,
-                SeccompArch::ScmpArchX86,
-                SeccompArch::ScmpArchX32
-            ]
+            [SeccompArch::ScmpArchX86_64, SeccompArch::ScmpArchX86]
         );
     }
 

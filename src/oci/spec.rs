@@ -189,12 +189,7 @@ mod tests {
               {"type":"network","path":"/run/netns/pod"},
               {"type":"cgroup"}
             ],
-            "seccomp": {
-              "defaultAction": "SCMP_ACT_ERRNO",
-              "defaultErrnoRet": 1,
-              "architectures": ["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32"],
-              "syscalls": "…"
-            },
+            "seccomp": {"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],"syscalls":"…"},
             "maskedPaths": ["/proc/acpi","/proc/asound","/proc/interrupts","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/sched_debug","/proc/scsi","/proc/timer_list","/proc/timer_stats","/sys/devices/virtual/powercap","/sys/firmware"],
             "readonlyPaths": ["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]
           }
@@ -327,12 +322,7 @@ mod tests {
               {"type":"network","path":"/run/netns/pod"},
               {"type":"cgroup"}
             ],
-            "seccomp": {
-              "defaultAction": "SCMP_ACT_ERRNO",
-              "defaultErrnoRet": 1,
-              "architectures": ["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32"],
-              "syscalls": "…"
-            },
+            "seccomp": {"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],"syscalls":"…"},
             "maskedPaths": ["/proc/acpi","/proc/asound","/proc/interrupts","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/sched_debug","/proc/scsi","/proc/timer_list","/proc/timer_stats","/sys/devices/virtual/powercap","/sys/firmware","/sys/devices/system/cpu/cpu0/thermal_throttle"],
             "readonlyPaths": ["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]
           }

@@ -21,6 +21,7 @@ use super::launch_error::{LaunchError, create_error};
 use super::logs::ServiceLogs;
 use super::pod::PodRun;
 use super::report::ServiceState;
+use super::runtime::OciRuntime;
 use super::sandbox::{self, RunDir};
 use super::storage::Storage;
 use super::teardown::blocking;
@@ -29,7 +30,7 @@ use crate::journal::Step;
 use crate::logfile::Rotation;
 use crate::oci::{self, ContainerInput, PauseRef, Spec};
 use crate::pod::logging::LoggingPlan;
-use crate::pod::plan::{ContainerPlan, Signal};
+use crate::pod::plan::{ContainerPlan, SeccompPlan, Signal};
 use crate::sys::fifo;
 
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
@@ -97,7 +98,7 @@ impl PodRun {
 
         // The documents are ready by the time that pause is, but for its pid.
         let documents = self.documents(&leased, &images, &probes, &run);
-        let pause = sandbox::start_pause(&host, &self.plan, &self.journal, &labels);
+        let pause = sandbox::make_pause(&host, &self.plan, &self.journal, &labels);
         let (documents, pause) = tokio::join!(documents, pause);
         let (pause, runtime) = pause?;
         let pause_pid = pause.pid;
@@ -281,7 +282,16 @@ impl PodRun {
             } = documents;
             self.extras.push(extras);
             let plan = &self.plan.containers[service];
+            let runtime = plan.runtime.map_or_else(
+                || runtime.clone(),
+                |name| sandbox::runtime(&self.plan, name.into()),
+            );
             oci::join(&mut spec, pause);
+            if runtime.options.binary_name == OciRuntime::Crun.binary()
+                && plan.rights.seccomp == SeccompPlan::Default
+            {
+                oci::attach_filter(&mut spec);
+            }
             let (stdout, stderr) = (
                 run.io(service).join("stdout"),
                 run.io(service).join("stderr"),
@@ -309,10 +319,7 @@ impl PodRun {
                 id,
                 image: images[service].name.clone(),
                 labels,
-                runtime: plan.runtime.map_or_else(
-                    || runtime.clone(),
-                    |name| sandbox::runtime(&self.plan, name.into()),
-                ),
+                runtime,
                 spec: oci::to_json(&spec).to_string().into_bytes(),
                 root: Some(root),
                 sandbox: self
@@ -328,8 +335,11 @@ impl PodRun {
         }
         self.tasks = wanted.iter().map(NewContainer::task).collect();
         let create = async |new: NewContainer| container::create(&self.host.client, new).await;
-        let created = join_all(wanted.into_iter().map(create)).await;
-        let mut failure = None;
+        // Others join the pause container's namespaces whether its program runs yet or not.
+        let pause = self.pause.as_mut().expect("it has been made");
+        let start = sandbox::start_pause(&self.host, pause);
+        let (created, started) = tokio::join!(join_all(wanted.into_iter().map(create)), start);
+        let mut failure = started.err();
         for (service, result) in created.into_iter().enumerate() {
             let plan = &self.plan.containers[service];
             match result {

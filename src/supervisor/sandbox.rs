@@ -104,8 +104,9 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
     Ok(run)
 }
 
-/// Makes and starts the pause container, and tells which runtime the pod's containers run with.
-pub(super) async fn start_pause(
+/// Makes the pause container, and tells which runtime the pod's containers run with. Its namespaces
+/// can be joined from here on; its program waits for [`start_pause`].
+pub(super) async fn make_pause(
     host: &Host,
     plan: &PodPlan,
     journal: &Journal,
@@ -145,14 +146,18 @@ pub(super) async fn start_pause(
     };
     host.cgroups
         .verify(pause.pid, plan.sandbox.cgroup.pause().as_str())?;
-    let mut pause = pause;
+    Ok((pause, self::runtime(plan, runtime)))
+}
+
+/// Starts the pause container's program.
+pub(super) async fn start_pause(host: &Host, pause: &mut Running) -> Result<(), LaunchError> {
     let tasks = host.client.tasks();
     tasks
         .start(Process::init(&pause.id))
         .await
         .map_err(LaunchError::Sandbox)?;
     pause.started();
-    Ok((pause, self::runtime(plan, runtime)))
+    Ok(())
 }
 
 /// The shim, which runs in the pod's own cgroup, and the program it runs containers with.
