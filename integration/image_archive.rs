@@ -362,6 +362,11 @@ impl Tar {
         self.append(|tar| tar.append_link(&mut header, path, target));
     }
 
+    fn fifo(&mut self, path: &str) {
+        let mut header = Self::header(EntryType::Fifo, 0o666);
+        self.append(|tar| tar.append_data(&mut header, path, io::empty()));
+    }
+
     fn append(&mut self, entry: impl FnOnce(&mut tar::Builder<Vec<u8>>) -> io::Result<()>) {
         entry(&mut self.0).expect("memory takes all that is written, and our names are short");
     }
@@ -405,6 +410,11 @@ pub(crate) fn archive_with_folder(path: &Path, name: &str) {
 /// A tar of no image, with one link in it, as a hostile task would bring it.
 pub(crate) fn archive_with_link(path: &Path, name: &str, target: &str) {
     write_tar(path, |tar| tar.link(name, target));
+}
+
+/// A tar with a FIFO in it, as an attacker might have it fetched into a sandbox.
+pub(crate) fn archive_with_fifo(path: &Path, name: &str) {
+    write_tar(path, |tar| tar.fifo(name));
 }
 
 fn write_tar(path: &Path, fill: impl FnOnce(&mut Tar)) {

@@ -3,11 +3,15 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::mkfifo;
 use serde_json::Value;
 
 use crate::app;
+use crate::image_archive;
 use crate::lab::Lab;
 use crate::lab::program::Up;
 use crate::lab::task::{Task, Update};
@@ -16,10 +20,14 @@ use crate::trial::{Test, tests};
 pub(crate) fn tests() -> Vec<Test> {
     let mut all: Vec<Test> = tests![Mesos:
         everything_that_is_forbidden_is_told_at_once,
+        what_is_wrong_is_told_beside_what_is_forbidden,
+        what_is_forbidden_is_not_looked_at,
         a_restricted_pod_runs_if_it_conforms,
         restricted_refuses_what_does_not_conform,
         an_override_goes_by_the_agents_word_alone,
         a_place_that_the_operator_has_opened_can_be_bound,
+        a_socket_is_the_operators_to_open,
+        ports_of_the_host_are_the_operators_to_give,
         a_policy_that_is_not_in_order_refuses_every_launch,
     ]
     .into();
@@ -97,6 +105,41 @@ fn everything_that_is_forbidden_is_told_at_once(lab: &Lab) {
     assert_eq!(third["code"], "CE-POLICY-CAP-ADD");
     assert_eq!(third["key"], "services.web.cap_add[1]");
     assert_eq!((&third["line"], &third["column"]), (&10.into(), &22.into()));
+}
+
+/// Of the engine's checks, the policy and the planner none hides what another has found.
+fn what_is_wrong_is_told_beside_what_is_forbidden(lab: &Lab) {
+    let services = r"
+  web:
+    image: app:1
+    mem_limit: 1k
+    privileged: true
+    gpus: all
+    volumes: ['/etc:/host']
+";
+    let end = forbidden(Task::app(lab, services));
+    let place = "CE-POLICY: compose.yaml:9:17: services.web.privileged: ";
+    assert!(end.message().starts_with(place), "{}", end.message());
+    assert_eq!(fields(&end), ["privileges.privileged", "mounts.host_paths"]);
+    let data = end.data();
+    let errors = data["errors"].as_array().expect("a refusal has errors");
+    let lines: Vec<_> = errors.iter().map(|error| &error["line"]).collect();
+    // The bind is told of once.
+    assert_eq!(lines, [9, 11, 8, 10], "{errors:?}");
+}
+
+/// Who may not name a device or a file of the host's does not learn whether it is there.
+fn what_is_forbidden_is_not_looked_at(lab: &Lab) {
+    let told = |device: &str, file: &str| {
+        let services = format!(
+            "  web:\n    image: app:1\n    devices: [{device}]\n    volumes: ['{file}:/x:ro']\n"
+        );
+        let end = forbidden(Task::app(lab, &services));
+        let text = end.data().to_string();
+        text.replace(device, "DEVICE").replace(file, "FILE")
+    };
+    let there = told("/dev/null", "/etc/shadow");
+    assert_eq!(there, told("/dev/nothing-of-the-kind", "/etc/nothing"));
 }
 
 fn a_restricted_pod_runs_if_it_conforms(lab: &Lab) {
@@ -195,6 +238,79 @@ fn a_place_that_the_operator_has_opened_can_be_bound(lab: &Lab) {
         .expect("it is there")
         .count();
     assert_eq!(left, 2);
+}
+
+/// A socket, as of a program of the host's that serves whoever comes: by a path that the operator has
+/// opened it can be bound; one that somebody has put into the sandbox can't, nor a FIFO or a device.
+fn a_socket_is_the_operators_to_open(lab: &Lab) {
+    let folder = lab.fixture();
+    let socket = folder.join("app.sock");
+    let _listener = UnixListener::bind(&socket).expect("a fixture takes a socket");
+    mkfifo(&folder.join("fifo"), Mode::from_bits_truncate(0o666)).expect("a fixture takes a FIFO");
+    let device = folder.join("null");
+    mknod(
+        &device,
+        SFlag::S_IFCHR,
+        Mode::from_bits_truncate(0o666),
+        makedev(1, 3),
+    )
+    .expect("root makes devices");
+    let config = format!(
+        "[policy.mounts]\nhost_paths = [{{ path = \"{}\", read_only = false }}]\n",
+        folder.display()
+    );
+    let task = |source: &Path| {
+        let services = format!(
+            "  web:\n    image: app:1\n    command: [sh, -c, \"[ -S /x ] && echo a socket; [ -p /x ] && echo a FIFO; true\"]\n    volumes: ['{}:/x']\n",
+            source.display()
+        );
+        Task::app(lab, &services).config(&config)
+    };
+    for (name, seen) in [("app.sock", "a socket"), ("fifo", "a FIFO")] {
+        let mut run = task(&folder.join(name)).launch();
+        let end = run.until_end();
+        assert_eq!(end.state(), "TASK_FINISHED", "{}", end.message());
+        assert!(run.stdout().contains(seen), "{}", run.stdout());
+        run.until_gone();
+    }
+    let end = end_of(task(&device));
+    assert_eq!(end.reason(), "REASON_TASK_INVALID");
+    for words in ["compose.yaml:8:", "is a device", "by `devices`"] {
+        assert!(end.message().contains(words), "{}", end.message());
+    }
+
+    // In the sandbox, where nobody but the task's user could have put it.
+    let sandbox = folder.join("sandbox.tar");
+    image_archive::archive_with_fifo(&sandbox, "pipe");
+    let services = "  web:\n    image: app:1\n    command: ['true']\n    volumes: ['./pipe:/x']\n";
+    let end = end_of(Task::app(lab, services).unpacked(&sandbox));
+    assert_eq!(end.reason(), "REASON_TASK_INVALID");
+    for words in ["compose.yaml:8:", "is a FIFO", "mounts.host_paths"] {
+        assert!(end.message().contains(words), "{}", end.message());
+    }
+}
+
+/// In the host's network, which the file asks for, a port is one that was offered, unless the operator
+/// says otherwise.
+fn ports_of_the_host_are_the_operators_to_give(lab: &Lab) {
+    let services = "  web:\n    image: app:1\n    network_mode: host\n    ports: ['29:29']\n    command: ['true']\n";
+    let config = |ports: &str| {
+        format!(
+            "[policy.namespaces]\nhost_network = true\n[policy.resources]\nports = \"{ports}\"\n"
+        )
+    };
+    let end = forbidden(Task::app(lab, services).config(&config("offered")));
+    assert!(
+        end.message().contains("among the ports offered"),
+        "{}",
+        end.message()
+    );
+    let end = forbidden(Task::app(lab, services).config(&config("none")));
+    assert_eq!(fields(&end), ["resources.ports"]);
+    let mut run = Task::app(lab, services).config(&config("any")).launch();
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_FINISHED", "{}", end.message());
+    run.until_gone();
 }
 
 /// A task whose configuration was made so, and the words that the refusal must have.

@@ -25,6 +25,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_user_that_is_not_in_the_image,
         published_ports,
         a_volume_outside_the_sandbox,
+        what_is_not_there_is_told_before_anything_is_made,
         an_executor_that_is_not_root,
         a_sandbox_that_is_the_root_folder,
         a_link_in_place_of_the_log,
@@ -173,6 +174,46 @@ fn a_volume_outside_the_sandbox(lab: &Lab) {
         image_archive::archive_with_link(&archive, "etc", "/etc");
         refused(Task::app(lab, &services).unpacked(&archive), &["web"]);
     }
+}
+
+/// All of it, each with its place, and no image is even looked for.
+fn what_is_not_there_is_told_before_anything_is_made(lab: &Lab) {
+    let services = r"
+  web:
+    image: app:1
+    devices: [/dev/no-such-device]
+    security_opt: ['seccomp=./none.json']
+    volumes:
+      - {type: bind, source: ./gone, target: /gone, bind: {create_host_path: false}}
+    secrets: [key]
+  bad:
+    image: app:1
+    security_opt: ['seccomp=./bad.json']
+  worse:
+    image: app:1
+    tmpfs: ['/proc/x']
+    blkio_config: {device_read_bps: [{path: /dev/null, rate: 1mb}]}
+";
+    let compose = app::compose(services) + "secrets: {key: {file: ./no-such-key}}\n";
+    let task = Task::app(lab, "")
+        .compose(&compose)
+        .file("bad.json", "{\"defaultAction\": \"SCMP_ACT_PARDON\"}")
+        .config("[policy]\nprofile = \"privileged\"\n");
+    let mut run = task.launch();
+    let end = run.until_end();
+    assert_eq!(end.reason(), "REASON_TASK_INVALID", "{}", end.message());
+    run.until_gone();
+    let data = end.data();
+    let errors = data["errors"].as_array().expect("a refusal has errors");
+    let mut lines: Vec<u64> = errors
+        .iter()
+        .filter_map(|error| error["line"].as_u64())
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [8, 9, 11, 12, 15, 19], "{errors:?}");
+    assert!(errors.iter().all(|error| error["column"].is_u64()));
+    let begun = |update: &Update| update.message().contains("preparing the images");
+    assert!(!run.updates().iter().any(begun));
 }
 
 fn an_executor_that_is_not_root(lab: &Lab) {

@@ -11,7 +11,8 @@ use crate::lab::task::{Task, TaskRun, Update};
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let mut all: Vec<Test> = tests![Containerd: the_table_names_tests_that_exist].into();
+    let mut all: Vec<Test> =
+        tests![Containerd: the_table_names_tests_that_exist, the_table_has_every_attack].into();
     let with_mesos: Vec<Test> = tests![Mesos:
         labels_do_not_reach_containerd,
         names_do_not_lead_out,
@@ -348,6 +349,18 @@ fn the_table_names_tests_that_exist(_: &Lab) {
             sources.contains(&format!("fn {name}(")),
             "there is no {test}"
         );
+    }
+}
+
+/// And no attack that is tried is missing there.
+fn the_table_has_every_attack(_: &Lab) {
+    let page = include_str!("../docs/security.md");
+    for test in crate::tests() {
+        let name = test.full_name();
+        let (theme, short) = name.split_once("::").expect("a theme and a test");
+        if matches!(theme, "threats" | "storage_attacks") && !short.starts_with("the_table") {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
     }
 }
 

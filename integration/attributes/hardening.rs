@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Services;
+use super::{Running, Services};
 use crate::lab::Lab;
 use crate::trial::{Test, tests};
 
@@ -76,6 +76,8 @@ fn script() -> String {
     let rest = [
         "echo \"devices: $(find /dev -type b -o -type c | sort | tr '\\n' ' ')\"",
         "echo \"firmware: $(ls -A /sys/firmware | wc -l)\"",
+        "echo \"power: $(ls -A /sys/devices/virtual/powercap 2> /dev/null | wc -l)\"",
+        "echo \"throttle: $(ls /sys/devices/system/cpu/cpu*/thermal_throttle 2> /dev/null | grep -c count)\"",
         "disk=$(ls /sys/block | head -n 1)",
         "mknod /tmp/disk b $(tr : ' ' < /sys/block/$disk/dev)",
         "head -c 1 /tmp/disk > /dev/null 2>&1 || echo disk denied",
@@ -141,10 +143,19 @@ fn no_weaker_than_docker(lab: &Lab) {
             assert!(mount.ends_with(": ro"), "{line}");
         }
     }
-    assert_eq!(running.told("firmware:"), "0");
+    for key in ["firmware:", "power:", "throttle:"] {
+        assert_eq!(running.told(key), "0", "{key}");
+    }
 
-    // Mounts: flags of each file system.
+    // Mounts: flags of each file system. Nobody makes cgroups of his own.
     let mounts = running.proc("one", "mounts");
+    for line in mounts.lines() {
+        let mut words = line.split(' ').skip(2);
+        if words.next().is_some_and(|kind| kind.starts_with("cgroup")) {
+            let flags = words.next().unwrap_or_default();
+            assert!(flags.split(',').any(|flag| flag == "ro"), "{line}");
+        }
+    }
     let flags = |path: &str| -> BTreeSet<String> {
         let line = mounts
             .lines()
@@ -168,13 +179,30 @@ fn no_weaker_than_docker(lab: &Lab) {
         }
     }
 
-    // Limits: no core files, and a number of open files that programs can count to.
-    let limits = running.proc("one", "limits");
-    let limit = |name: &str| {
+    limits(lab, &running);
+}
+
+/// No core files, and a number of open files that programs can count to.
+fn limits(lab: &Lab, running: &Running) {
+    let own = running.proc("one", "limits");
+    let containerd = lab.containerd().pid().expect("containerd runs");
+    let theirs = super::read(&format!("/proc/{containerd}/limits"));
+    let of = |limits: &str, name: &str, column: usize| {
         let line = limits.lines().find_map(|line| line.strip_prefix(name));
         let mut words = line.unwrap_or_default().split_whitespace();
-        words.next().unwrap_or_default().to_owned()
+        words.nth(column).unwrap_or_default().to_owned()
     };
+    let limit = |name: &str| of(&own, name, 0);
+    // What is not said is containerd's, as with Docker's daemon.
+    for name in ["Max locked memory", "Max processes", "Max stack size"] {
+        for column in [0, 1] {
+            assert_eq!(of(&own, name, column), of(&theirs, name, column), "{name}");
+        }
+    }
+    let most: u64 = of(&own, "Max open files", 1)
+        .parse()
+        .expect("it is a number");
+    assert!(most <= 1 << 20, "{most}");
     assert_eq!(limit("Max core file size"), "0");
     assert_eq!(limit("Max open files"), "1024");
     assert_eq!(running.cgroup("one", "pids", "pids.max"), "1024");

@@ -121,7 +121,7 @@ fn processes_and_files(lab: &Lab) {
 }
 
 /// A disk of the machine's, by its path and numbers.
-fn disk() -> (String, String) {
+pub(super) fn disk() -> (String, String) {
     let disks = fs::read_dir("/sys/block").expect("the machine has block devices");
     let mut names: Vec<_> = disks
         .flatten()

@@ -28,6 +28,7 @@ fn as_its_file_says(lab: &Lab) {
         "read_only: true",
         "annotations: {org.example.note: seen}",
         "runtime: runc",
+        "pull_policy: never",
         "oom_score_adj: 300",
         &platform,
     ];

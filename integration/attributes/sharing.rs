@@ -110,10 +110,15 @@ fn alone_in_its_network(lab: &Lab) {
     ";
     let services = Services::default()
         .with("alone", "network_mode: none", script)
-        .with("other", "network_mode: bridge", "");
+        .with("other", "network_mode: bridge", "")
+        .with("joins", "network_mode: service:other", "");
     let running = services.run(lab);
     assert_ne!(
         namespace(&running, "alone", "net"),
+        namespace(&running, "other", "net")
+    );
+    assert_eq!(
+        namespace(&running, "joins", "net"),
         namespace(&running, "other", "net")
     );
     assert_ne!(namespace(&running, "alone", "net"), hosts("net"));

@@ -12,7 +12,6 @@ use super::host_flags::{Format, HostFlags};
 use super::plan;
 use super::pod_flags::{Otherwise, PodFlags};
 use super::project::ProjectFlags;
-use crate::compose::Limits;
 use crate::executor::with_causes;
 use crate::operator::down::{self, Down};
 use crate::supervisor::kept::{self, KeptError};
@@ -54,8 +53,8 @@ pub(super) fn run(
     let folders = host.folders();
     // Read before anything ends: a file that can't be read names no volumes.
     let volumes = if args.volumes {
-        let loaded = plan::load(project, environment, Limits::default())?;
-        kept::of_project(&folders, &loaded.project)
+        let project = plan::load(project, environment, None)?;
+        kept::of_project(&folders, &project.loaded.project)
     } else {
         Vec::new()
     };

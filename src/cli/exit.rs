@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::compose::LoadError;
+use crate::compose::diagnostic::Diagnostic;
+use crate::compose::{LoadError, Loaded};
 use crate::executor::with_causes;
 use crate::supervisor::managed::ManagedError;
 
@@ -84,6 +85,17 @@ pub(super) fn code(result: Result<u8, CommandError>) -> ExitCode {
     // Nobody is left to tell that standard error can't be written.
     let _ = io::stderr().write_all(text.as_bytes());
     ExitCode::from(error.code())
+}
+
+/// Refuses a project for what is wrong with it; nothing is no reason.
+pub(super) fn refuse(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> Result<(), CommandError> {
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::load(&LoadError {
+        diagnostics,
+        sources: loaded.sources.clone(),
+    }))
 }
 
 /// Writes to standard output.

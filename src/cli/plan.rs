@@ -12,10 +12,10 @@ use super::host_flags::{Format, HostFlags};
 use super::policy::PolicyFlags;
 use super::project::ProjectFlags;
 use super::{Environment, policy};
-use crate::compose::diagnostic::{Diagnostic, Severity};
-use crate::compose::{self, Limits, LoadError, Loaded};
+use crate::compose::diagnostic::Diagnostic;
+use crate::compose::{self, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
-use crate::executor::with_causes;
+use crate::executor::objections::{self, Objections};
 use crate::oci;
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::life::{RestartPlan, RestartWhen};
@@ -27,14 +27,19 @@ use crate::pod::plan::{
 };
 use crate::pod::planner::{self, Planned};
 use crate::policy::Policy;
+use crate::supervisor::LaunchError;
+use crate::supervisor::facts::{self, Asked};
+use crate::supervisor::known_images::Stock;
 use crate::supervisor::preview::{self, ContainerPreview, Preview};
 use crate::supervisor::user_files::UserFiles;
-use crate::supervisor::{LaunchError, facts};
 use crate::sys;
 use crate::sys::cgroup::Hierarchies;
 
 /// Below which pods are put without Mesos.
 const CGROUP_BASE: &str = "/compose-executor";
+
+const NO_CONTAINERD: &str =
+    "no containerd answers; limits and capabilities are shown as this process has them";
 
 /// Flags of `plan`.
 #[derive(Clone, Debug, Args)]
@@ -44,9 +49,10 @@ const CGROUP_BASE: &str = "/compose-executor";
   compose-executor plan --policy config.toml --principal marathon
                                             refuse what a launch would under that policy
 
-Reads the files, and the archives of images that they name; nothing is made. The runtime documents are
-those of a launch: limits and capabilities are containerd's if one answers, else this process' own. What an
-image decides that is in no archive is named in `from_the_image`.")]
+Reads the files, the archives of images that they name, and containerd's images; nothing stays that is
+made for it. The runtime documents are those of a launch: limits, capabilities and users of images are asked
+of containerd if one answers. What is not known is named in `from_the_image`, and a note tells why. Whatever
+would keep the pod from being launched here is told at once, with file, line and column.")]
 pub(super) struct PlanArgs {
     /// As YAML for people, or as JSON
     #[arg(long, value_enum, default_value_t)]
@@ -66,34 +72,39 @@ pub(super) fn run(
         Some(policy) => Some(policy),
         None => policy::of_up(&config),
     };
-    let limits = policy.as_ref().map(Policy::loader_limits);
-    let loaded = load(project, environment, limits.unwrap_or_default())?;
-    if let Some(policy) = &policy {
-        policy::hold(&loaded, policy)?;
-    }
-    let mut planned = planned(&loaded, host, &config, "plan")?;
+    let project = load(project, environment, policy.as_ref())?;
+    let mut planned = planned(&project, host, &config, "plan")?;
+    let loaded = project.loaded;
     let socket = likely_socket(host, &config, environment);
-    let preview = block_on(async {
-        let (facts, asked) = facts::look(&socket).await?;
-        if !asked {
-            exit::warn(
-                "note: no containerd answers; limits and capabilities are shown as this process has them",
-            );
-        }
+    let (preview, mut notes) = block_on(async {
+        let Asked { facts, client } = facts::look(&socket).await?;
+        let notes = Vec::from_iter(client.is_none().then(|| NO_CONTAINERD.to_owned()));
+        let stock = client.map(|client| Stock {
+            client,
+            snapshotter: config.containerd.snapshotter.clone(),
+        });
         let files = UserFiles::Anywhere;
-        let made = preview::preview(&mut planned.plan, &host.folders(), &facts, &files).await;
-        made.map_err(|error| launch_error(&loaded, &error))
+        let folders = host.folders();
+        let made = preview::preview(&mut planned.plan, &folders, &facts, &files, stock.as_ref());
+        match made.await {
+            Ok(preview) => Ok((preview, notes)),
+            Err(problems) => Err(refused(&loaded, &problems)),
+        }
     })?;
     let warnings = loaded.warnings.iter().chain(&planned.warnings);
     let lines = warnings.map(|warning| warning.one_line(&loaded.sources));
     let mut lines: Vec<String> = lines.collect();
-    for container in &preview.containers {
+    for (plan, container) in planned.plan.containers.iter().zip(&preview.containers) {
         for line in &container.lowered {
             exit::warn(&format!("warning: {line}"));
             lines.push(line.clone());
         }
+        notes.extend(note(plan, container));
     }
-    let shown = show(&planned.plan, &preview, &lines);
+    for note in &notes {
+        exit::warn(&format!("note: {note}"));
+    }
+    let shown = show(&planned.plan, &preview, &lines, &notes);
     let text = match args.format {
         Format::Table => serde_yaml::to_string(&shown).map_err(CommandError::failed)?,
         Format::Json => format!("{shown:#}\n"),
@@ -102,49 +113,63 @@ pub(super) fn run(
     Ok(exit::SUCCESS)
 }
 
-/// The project that the flags and the working folder lead to, checked as the engine would.
+/// A project, and what is known to be wrong with it.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) loaded: Loaded,
+    objections: Objections,
+}
+
+/// The project that the flags and the working folder lead to, held against what the engine would
+/// check and against a policy, where there is one.
 pub(super) fn load(
     flags: &ProjectFlags,
     environment: &Environment,
-    limits: Limits,
-) -> Result<Loaded, CommandError> {
+    policy: Option<&Policy>,
+) -> Result<Checked, CommandError> {
     let options = flags.load_options(environment.texts());
     let mut options = options.map_err(CommandError::failed)?;
-    options.limits = limits;
+    options.limits = policy.map(Policy::loader_limits).unwrap_or_default();
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
-    let found = compose::engine_checks(&loaded.project);
-    let (errors, warnings): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|it| it.severity == Severity::Error);
+    let place = policy::surroundings(&loaded.project);
+    let policy = policy.map(|policy| (policy, place));
+    let (objections, warnings) = Objections::of(&loaded.project, policy);
     tell(&loaded, &loaded.warnings);
     tell(&loaded, &warnings);
-    refuse(&loaded, errors)?;
-    Ok(loaded)
+    Ok(Checked { loaded, objections })
 }
 
-/// What stands in a launch's way, with its place in the file where it has one.
-fn launch_error(loaded: &Loaded, error: &LaunchError) -> CommandError {
-    let text = with_causes(error);
-    match error.span() {
-        Some(span) => refused(loaded, vec![Diagnostic::invalid(text).at(span)]),
-        None => CommandError::Refused(format!("compose-executor: {text}")),
-    }
+/// What stands in a launch's way, with its places in the file.
+pub(super) fn refused(loaded: &Loaded, problems: &[LaunchError]) -> CommandError {
+    CommandError::load(&LoadError {
+        diagnostics: problems.iter().map(objections::diagnostic).collect(),
+        sources: loaded.sources.clone(),
+    })
+}
+
+/// What of a service's document is left open, and why.
+fn note(plan: &ContainerPlan, preview: &ContainerPreview) -> Option<String> {
+    let why = preview.open_because.as_ref()?;
+    let (service, open) = (&plan.service.value, preview.from_image.join(", "));
+    Some(format!(
+        "service \"{service}\": {open} are not known: {why}"
+    ))
 }
 
 /// The plan of `up`; `unique` tells its pod from those before.
 pub(super) fn plan(
-    loaded: &Loaded,
+    project: &Checked,
     host: &HostFlags,
     config: &Config,
     unique: &str,
 ) -> Result<PodPlan, CommandError> {
-    planned(loaded, host, config, unique).map(|planned| planned.plan)
+    planned(project, host, config, unique).map(|planned| planned.plan)
 }
 
-/// The plan, whose warnings have been told.
+/// The plan, whose warnings have been told; or all that is wrong with the project.
 fn planned(
-    loaded: &Loaded,
+    Checked { loaded, objections }: &Checked,
     host: &HostFlags,
     config: &Config,
     unique: &str,
@@ -189,13 +214,14 @@ fn planned(
         archives: Vec::new(),
         id,
     };
-    match planner::plan(project, &context) {
-        Ok(planned) => {
-            tell(loaded, &planned.warnings);
-            Ok(planned)
-        }
-        Err(errors) => Err(refused(loaded, errors)),
-    }
+    let mut objections = objections.clone();
+    let planned = planner::plan(project, &context).map_err(|errors| {
+        objections.add_planned(errors);
+    });
+    exit::refuse(loaded, objections.into_diagnostics())?;
+    let planned = planned.expect("a plan that could not be made is objected to");
+    tell(loaded, &planned.warnings);
+    Ok(planned)
 }
 
 fn tell(loaded: &Loaded, warnings: &[Diagnostic]) {
@@ -204,21 +230,7 @@ fn tell(loaded: &Loaded, warnings: &[Diagnostic]) {
     }
 }
 
-fn refuse(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> Result<(), CommandError> {
-    if diagnostics.is_empty() {
-        return Ok(());
-    }
-    Err(refused(loaded, diagnostics))
-}
-
-fn refused(loaded: &Loaded, diagnostics: Vec<Diagnostic>) -> CommandError {
-    CommandError::load(&LoadError {
-        diagnostics,
-        sources: loaded.sources.clone(),
-    })
-}
-
-fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
+fn show(plan: &PodPlan, preview: &Preview, warnings: &[String], notes: &[String]) -> Value {
     let sandbox = &plan.sandbox;
     let services = |level: &Vec<usize>| -> Vec<&str> {
         level
@@ -265,6 +277,7 @@ fn show(plan: &PodPlan, preview: &Preview, warnings: &[String]) -> Value {
         "containers": plan.containers.iter().zip(&preview.containers)
             .map(|(plan, preview)| container(plan, preview)).collect::<Vec<_>>(),
         "warnings": warnings,
+        "notes": notes,
     })
 }
 

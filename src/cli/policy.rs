@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
+use crate::compose::Loaded;
 use crate::compose::diagnostic::Diagnostic;
-use crate::compose::{LoadError, Loaded};
+use crate::compose::model::Project;
 use crate::executor::config::Config;
 use crate::policy::{self, Origin, Policy, PolicyFile, Row, Surroundings, Up, Violation, Whom};
 
@@ -99,22 +100,20 @@ pub(super) fn of_up(config: &Config) -> Option<Policy> {
     (*policy.up == Up::Enforce).then_some(policy)
 }
 
-/// Refuses a project that its policy does not allow.
-pub(super) fn hold(loaded: &Loaded, policy: &Policy) -> Result<(), CommandError> {
-    let place = Surroundings {
-        sandbox: &loaded.project.working_dir,
+/// What a policy is to know of where a project is.
+pub(super) fn surroundings(project: &Project) -> Surroundings<'_> {
+    Surroundings {
+        sandbox: &project.working_dir,
         guarded: &[],
         archives: &[],
-    };
-    let violations = policy::check(&loaded.project, policy, place);
-    if violations.is_empty() {
-        return Ok(());
     }
+}
+
+/// Refuses a project that its policy does not allow.
+pub(super) fn hold(loaded: &Loaded, policy: &Policy) -> Result<(), CommandError> {
+    let violations = policy::check(&loaded.project, policy, surroundings(&loaded.project));
     let diagnostics: Vec<Diagnostic> = violations.iter().map(Violation::diagnostic).collect();
-    Err(CommandError::load(&LoadError {
-        diagnostics,
-        sources: loaded.sources.clone(),
-    }))
+    exit::refuse(loaded, diagnostics)
 }
 
 fn table(rows: &[Row]) -> String {

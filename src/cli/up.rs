@@ -23,11 +23,11 @@ use crate::executor::{LogTarget, unmet, with_causes};
 use crate::journal::Owner;
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
-use crate::policy::Policy;
 use crate::supervisor::checks::ChecksPlan;
 use crate::supervisor::course::RunningMeans;
 use crate::supervisor::host::Host;
 use crate::supervisor::logs::Prefix;
+use crate::supervisor::obstacles;
 use crate::supervisor::pod::{Pod, PodRequest};
 use crate::supervisor::report::{
     EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason,
@@ -79,11 +79,14 @@ pub(super) fn run(
     .map_err(CommandError::failed)?;
     let config = Config::load(host.config.as_deref())?;
     let policy = policy::of_up(&config);
-    let limits = policy.as_ref().map(Policy::loader_limits);
-    let loaded = plan::load(project, environment, limits.unwrap_or_default())?;
-    if let Some(policy) = &policy {
-        policy::hold(&loaded, policy)?;
-    }
+    let project = plan::load(project, environment, policy.as_ref())?;
+    let unique = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let unique = format!("{}-{unique}", std::process::id());
+    let plan = plan::plan(&project, host, &config, &unique)?;
+    let loaded = project.loaded;
     let detached = args.detach.supervise.then(Detached::begin).transpose();
     let mut background = Background {
         detached: detached.map_err(CommandError::failed)?,
@@ -96,7 +99,7 @@ pub(super) fn run(
             host,
             environment,
             &config,
-            &loaded,
+            (&loaded, plan),
             &containerd,
             &mut background,
         ))
@@ -113,22 +116,17 @@ async fn run_pod(
     host: &HostFlags,
     environment: &Environment,
     config: &Config,
-    loaded: &Loaded,
+    (loaded, plan): (&Loaded, PodPlan),
     containerd: &Containerd,
     background: &mut Background,
 ) -> Result<u8, CommandError> {
     let opened = Arc::new(Host::open(host.options(config, containerd)).await?);
-    let unique = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
-    let planned = plan::plan(
-        loaded,
-        host,
-        config,
-        &format!("{}-{unique}", std::process::id()),
-    )?;
-    let prefix = prefix(args, environment, &planned);
+    let user_files = UserFiles::Anywhere;
+    let problems = obstacles(&plan, opened.folders(), opened.facts(), &user_files);
+    if !problems.is_empty() {
+        return Err(plan::refused(loaded, &problems));
+    }
+    let prefix = prefix(args, environment, &plan);
     let request = PodRequest {
         main: PodRequest::main_of(&loaded.project),
         owner: Owner {
@@ -137,8 +135,8 @@ async fn run_pod(
             base_is_ours: host.cgroup_parent.is_none(),
             base_others: Vec::new(),
         },
-        user_files: UserFiles::Anywhere,
-        plan: planned,
+        user_files,
+        plan,
         prefix,
         running_means: RunningMeans::Started,
         checks: ChecksPlan::default(),

@@ -8,6 +8,7 @@ mod checks;
 pub mod config;
 mod description;
 mod log;
+pub mod objections;
 mod outcome;
 mod placement;
 mod prepare;

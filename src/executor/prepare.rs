@@ -9,11 +9,13 @@ use tracing::warn;
 
 use super::config::{Config, NetworkMode};
 use super::description::Description;
+use super::objections::Objections;
 use super::placement;
 use super::refusal::Refusal;
 use super::sandbox::{OWN_FOLDER, Sandbox, SandboxError};
 use super::sandbox_files::SandboxFiles;
 use crate::compose::diagnostic::Diagnostic;
+use crate::compose::model::Project;
 use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
@@ -21,10 +23,11 @@ use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
 use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
 use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
-use crate::pod::planner;
-use crate::policy::{self, Policy, Ports, Surroundings, Whom};
+use crate::pod::planner::{self, Planned};
+use crate::policy::{Policy, Ports, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
+use crate::supervisor::obstacles;
 use crate::supervisor::pod::{PodRequest, TimeLimit};
 use crate::supervisor::user_files::UserFiles;
 use crate::sys;
@@ -126,8 +129,15 @@ pub(super) async fn prepare(
         .iter()
         .map(|path| ground.sandbox.path().join(path))
         .collect();
-    let loaded = allowed(ground, loaded, &policy, &archives)?;
-    let host = ground.host().await?;
+    let objections = objections(ground, &loaded, &policy, &archives);
+    let host = match ground.host().await {
+        Ok(host) => host,
+        // What the user can mend comes first.
+        Err(error) => {
+            let refusal = objections.into_refusal(loaded.sources);
+            return Err(refusal.unwrap_or(error.into()));
+        }
+    };
     let container = ground
         .sandbox
         .path()
@@ -143,18 +153,17 @@ pub(super) async fn prepare(
     let placement = placement::place(host.cgroups())?;
     let network = network(ground, &host, &id);
     let opened = policy.mounts.host_paths.places();
-    let checks = super::checks::plan(task, &loaded.project, &network)?;
+    let checks = super::checks::plan(task, &loaded.project, &network);
     let context = PodContext {
         task: task.id.to_string(),
         cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
             NetworkPlan::Executor { .. } => PortsRule::Reachable,
-            NetworkPlan::Host if *policy.resources.ports == Ports::Any => PortsRule::Reachable,
-            NetworkPlan::Host => PortsRule::Offered(task.resources.ports.clone()),
+            NetworkPlan::Host => host_ports(task, &policy),
         },
         network,
-        host_ports: PortsRule::Offered(task.resources.ports.clone()),
+        host_ports: host_ports(task, &policy),
         kernel: host.kernel().clone(),
         run_dir: ground.folders.pod_state(&id),
         binds: BindsRule::Beneath(
@@ -173,21 +182,18 @@ pub(super) async fn prepare(
     let Loaded {
         project, sources, ..
     } = loaded;
-    let planned = match planner::plan(&project, &context) {
+    let user_files =
+        UserFiles::sandbox(ground.sandbox.folder()?, opened).map_err(SandboxError::Open)?;
+    let planned = match planned(objections, &project, &context, &host, &user_files) {
         Ok(planned) => planned,
-        Err(diagnostics) => {
-            return Err(Refusal::Files {
-                diagnostics,
-                sources,
-            });
+        Err(objections) => {
+            let refusal = objections.into_refusal(sources);
+            return Err(refusal.unwrap_or(Refusal::Fault));
         }
     };
+    let checks = checks?;
     tell(&planned.warnings, &sources);
-    let prefix = match (company, planned.plan.containers.len()) {
-        (Company::Others, _) => Prefix::Task(task.id.to_string()),
-        (Company::Alone, 1) => Prefix::None,
-        (Company::Alone, _) => Prefix::Plain,
-    };
+    let prefix = prefix(task, company, &planned);
     let request = PodRequest {
         plan: planned.plan,
         main: PodRequest::main_of(&project),
@@ -201,8 +207,7 @@ pub(super) async fn prepare(
             base_is_ours: true,
             base_others: placement.others,
         },
-        user_files: UserFiles::sandbox(ground.sandbox.folder()?, opened)
-            .map_err(SandboxError::Open)?,
+        user_files,
         prefix,
         running_means: description.running_means,
         checks,
@@ -212,6 +217,49 @@ pub(super) async fn prepare(
         }),
     };
     Ok(Box::new(Prepared { host, request }))
+}
+
+/// The plan of a project, where nothing stands in its way.
+fn planned(
+    mut objections: Objections,
+    project: &Project,
+    context: &PodContext,
+    host: &Host,
+    files: &UserFiles,
+) -> Result<Planned, Objections> {
+    let planned = match planner::plan(project, context) {
+        Ok(planned) => planned,
+        Err(errors) => {
+            objections.add_planned(errors);
+            return Err(objections);
+        }
+    };
+    // What is forbidden is not even looked at: whether it is there is no business of the task's.
+    if objections.is_empty() {
+        let found = obstacles(&planned.plan, host.folders(), host.facts(), files);
+        objections.add_found(&found);
+    }
+    if objections.is_empty() {
+        Ok(planned)
+    } else {
+        Err(objections)
+    }
+}
+
+fn prefix(task: &Task, company: Company, planned: &Planned) -> Prefix {
+    match (company, planned.plan.containers.len()) {
+        (Company::Others, _) => Prefix::Task(task.id.to_string()),
+        (Company::Alone, 1) => Prefix::None,
+        (Company::Alone, _) => Prefix::Plain,
+    }
+}
+
+/// Ports of the host's that the pod may listen on.
+fn host_ports(task: &Task, policy: &Policy) -> PortsRule {
+    match *policy.resources.ports {
+        Ports::Any => PortsRule::Reachable,
+        Ports::None | Ports::Offered => PortsRule::Offered(task.resources.ports.clone()),
+    }
 }
 
 /// Whose policy holds: by the agent's word, and never by the task's own.
@@ -226,13 +274,13 @@ fn whom(ground: &Ground, task: &Task) -> Whom {
     }
 }
 
-/// The same project, if the operator allows all of it.
-fn allowed(
+/// What the files alone tell, and what the operator does not allow.
+fn objections(
     ground: &Ground,
-    loaded: Loaded,
+    loaded: &Loaded,
     policy: &Policy,
     archives: &[PathBuf],
-) -> Result<Loaded, Refusal> {
+) -> Objections {
     let ours = [ground.folders.root(), ground.folders.state()];
     let guarded: Vec<PathBuf> = ours
         .into_iter()
@@ -244,14 +292,9 @@ fn allowed(
         guarded: &guarded,
         archives,
     };
-    let violations = policy::check(&loaded.project, policy, place);
-    if violations.is_empty() {
-        return Ok(loaded);
-    }
-    Err(Refusal::Policy {
-        violations,
-        sources: loaded.sources,
-    })
+    let (objections, warnings) = Objections::of(&loaded.project, Some((policy, place)));
+    tell(&warnings, &loaded.sources);
+    objections
 }
 
 fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<Loaded, Refusal> {
@@ -271,21 +314,10 @@ fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<L
         ..LoadOptions::default()
     };
     let files = SandboxFiles::new(ground.sandbox.users_folder()?, options.limits.file_bytes);
-    let loaded = compose::load(&options, &files).map_err(|error| Refusal::Files {
+    compose::load(&options, &files).map_err(|error| Refusal::Files {
         diagnostics: error.diagnostics,
         sources: error.sources,
-    })?;
-    let found = compose::engine_checks(&loaded.project);
-    let is_error = |it: &Diagnostic| it.severity == compose::diagnostic::Severity::Error;
-    if found.iter().any(is_error) {
-        let diagnostics = found.into_iter().filter(is_error).collect();
-        return Err(Refusal::Files {
-            diagnostics,
-            sources: loaded.sources,
-        });
-    }
-    tell(&found, &loaded.sources);
-    Ok(loaded)
+    })
 }
 
 /// Where the pod's volumes are.

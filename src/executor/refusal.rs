@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     #[error("the operator's policy does not allow the pod")]
     Policy {
         violations: Vec<Violation>,
+        /// What else is wrong with the files.
+        diagnostics: Vec<Diagnostic>,
         sources: SourceMap,
     },
     #[error("this host can't run pods")]

@@ -19,6 +19,13 @@ impl ChainId {
         })
     }
 
+    /// The chain of all layers of an image, from the bottom; none of an image without.
+    pub fn of_all(diff_ids: &[Digest]) -> Option<Self> {
+        let mut layers = diff_ids.iter();
+        let bottom = Self::of(None, *layers.next()?);
+        Some(layers.fold(bottom, |below, layer| Self::of(Some(below), *layer)))
+    }
+
     /// The digest that it is written as.
     pub fn digest(&self) -> Digest {
         self.0
@@ -42,5 +49,10 @@ mod tests {
         assert_eq!(bottom.to_string(), first.to_string());
         let expected = Digest::of(format!("{first} {second}").as_bytes());
         assert_eq!(ChainId::of(Some(bottom), second).digest(), expected);
+        assert_eq!(
+            ChainId::of_all(&[first, second]).unwrap().digest(),
+            expected
+        );
+        assert_eq!(ChainId::of_all(&[]), None);
     }
 }

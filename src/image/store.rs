@@ -8,10 +8,11 @@
 use std::time::SystemTime;
 
 use super::archive::{Archive, ArchivedImage};
+use super::config::ImageConfig;
 use super::digest::Digest;
 use super::error::{HeldNames, ImageError};
 use super::import::{ImportedImage, Importer};
-use super::manifest::{self, Index, Kind, MAX_DOCUMENT};
+use super::manifest::{self, Index, Kind, MAX_DOCUMENT, Manifest};
 use super::nearness::nearest_first;
 use super::platform::Platform;
 use super::reference::ImageRef;
@@ -129,6 +130,43 @@ impl ImageStore {
             }
         }
         Ok(missing)
+    }
+
+    /// What an image says of its containers, with nothing imported; none where nobody has it.
+    ///
+    /// # Errors
+    /// [`ImageError::WrongPlatform`], and what is wrong with its documents.
+    pub async fn config(
+        &self,
+        wanted: &ImageRef,
+        archives: &[Archive],
+    ) -> Result<Option<ImageConfig>, ImageError> {
+        let (digest, json) = match self.find(wanted, archives).await {
+            Ok(Place::Archived { image, .. }) => {
+                let Some(variant) = image.variant(&self.platform) else {
+                    return Ok(None);
+                };
+                (variant.config.digest, variant.config.bytes.clone())
+            }
+            Ok(Place::Loaded(manifest)) => {
+                let content = self.client.content();
+                let json = content.read(&manifest.to_string(), MAX_DOCUMENT).await?;
+                let parsed = Manifest::parse(&json).map_err(|source| ImageError::Document {
+                    digest: manifest,
+                    source,
+                })?;
+                let config = parsed.config.digest;
+                let json = content.read(&config.to_string(), MAX_DOCUMENT).await?;
+                (config, json)
+            }
+            Err(ImageError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let config = ImageConfig::parse(&json).map_err(|error| ImageError::Document {
+            digest,
+            source: error.into(),
+        })?;
+        Ok(Some(config))
     }
 
     /// Makes the images of an archive names for all, unpacked. A name that is there moves.

@@ -59,7 +59,10 @@ pub enum SpecError {
         #[source]
         source: UserError,
     },
-    #[error("service \"{service}\": nothing can be mounted on {}", target.display())]
+    #[error(
+        "service \"{service}\": nothing can be mounted on {}: what is there is the \
+         runtime's to mount and to mask", target.display()
+    )]
     MountTarget {
         service: String,
         target: PathBuf,

@@ -213,6 +213,8 @@ pub(super) fn rlimit_type(name: &str) -> Option<PosixRlimitType> {
 mod tests {
     use super::super::base::BaseSpecs;
     use super::super::fixture::{Fixture, SERVICE, spanned};
+    use super::super::json::to_json;
+    use super::super::spec::container_spec;
     use super::super::user::{Accounts, UserError};
     use super::*;
 
@@ -223,6 +225,23 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn profiles_and_labels_confine_process_and_mounts() {
+        let mut fixture = Fixture::new();
+        fixture.plan.rights.apparmor = Some("mine".into());
+        fixture.plan.rights.selinux = Some(SelinuxPlan {
+            kind: Some("my_t".into()),
+            ..SelinuxPlan::default()
+        });
+        let base = BaseSpecs::embedded();
+        let spec = container_spec(&base, &fixture.host, &fixture.input()).unwrap();
+        let document = to_json(&spec);
+        assert_eq!(document["process"]["apparmorProfile"], "mine");
+        let label = "system_u:system_r:my_t:s0";
+        assert_eq!(document["process"]["selinuxLabel"], label);
+        assert_eq!(document["linux"]["mountLabel"], label);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::logging::LoggingPlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
 use crate::compose::model::{ByteSize, Propagation};
-use crate::compose::source::Spanned;
+use crate::compose::source::{Span, Spanned};
 
 pub use super::limits::{BlockIoPlan, DeviceAmount, LimitsPlan, Swap};
 pub use super::rights::{
@@ -320,6 +320,8 @@ pub struct VolumePlan {
     /// No other of the plan's has it. One that the file does not give begins with a plus sign.
     pub name: String,
     pub place: VolumePlace,
+    /// Where the file declares it; none for one without a name.
+    pub declared: Option<Span>,
 }
 
 /// Where a volume is, and how long.
@@ -345,6 +347,7 @@ impl VolumePlan {
         Self {
             name,
             place: VolumePlace::Pod { path },
+            declared: None,
         }
     }
 

@@ -164,6 +164,9 @@ fn pod_checks(project: &Project, found: &mut Vec<Diagnostic>) {
     for network in &project.networks {
         networks(network, found);
     }
+    if let Some(models) = project.models {
+        found.extend(verdict::of("", "models", "", models));
+    }
 }
 
 /// All networks of a file become one; what only the operator can configure is told.

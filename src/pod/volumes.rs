@@ -49,6 +49,7 @@ impl<'a> Volumes<'a> {
             self.planned.push(VolumePlan {
                 name: volume.name.clone(),
                 place,
+                declared: Some(volume.key.span),
             });
         }
         Ok(volume.name.clone())

@@ -60,12 +60,21 @@ pub(super) enum Verdict {
 }
 
 impl HostPaths {
-    /// The places below which something may be bound; [`check`](super::check()) says what.
+    /// The places below which something may be bound, by each of their names;
+    /// [`check`](super::check()) says what.
     pub fn places(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Any => vec!["/".into()],
-            Self::Listed(listed) => listed.iter().map(|place| place.path.clone()).collect(),
+        let Self::Listed(listed) = self else {
+            return vec!["/".into()];
+        };
+        let mut places = Vec::new();
+        for place in listed {
+            let path = plain(&place.path);
+            if let Ok(rest) = path.strip_prefix("/run") {
+                places.push(Path::new("/var/run").join(rest));
+            }
+            places.push(path);
         }
+        places
     }
 
     /// `ours` are further places that want an entry of their own.
@@ -219,6 +228,16 @@ mod tests {
         let ask = |read_only| paths.verdict(Path::new("/data/x"), read_only, &[]);
         assert_eq!(ask(true), Verdict::Allowed);
         assert_eq!(ask(false), Verdict::ReadOnly);
+    }
+
+    #[test]
+    fn run_has_two_names() {
+        let paths: HostPaths =
+            serde_json::from_str(r#"[{"path": "/run/app.sock"}, {"path": "/srv/./x"}]"#).unwrap();
+        let places = paths.places();
+        for place in ["/run/app.sock", "/var/run/app.sock", "/srv/x"] {
+            assert!(places.contains(&PathBuf::from(place)), "{place}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::launch_error::LaunchError;
 use super::sandbox::RunDir;
 use super::user_files::UserFiles;
 use crate::journal::{Journal, Step};
-use crate::pod::plan::{FileOrigin, FilePlan, MountSource, PodPlan};
+use crate::pod::plan::{ContainerPlan, FileOrigin, FilePlan, MountSource, PodPlan};
 use crate::sys::mount;
 
 /// One file: what Swarm's configs hold.
@@ -24,35 +24,54 @@ pub(super) fn write(
     files: &UserFiles,
     journal: &Journal,
 ) -> Result<(), LaunchError> {
-    let mut room = POD_MAX;
     let mut mounted = false;
-    for container in &plan.containers {
-        for planned in &container.mounts {
-            let MountSource::File(file) = &planned.source else {
-                continue;
-            };
-            if !mounted {
-                mount_memory(run, journal)?;
-                mounted = true;
-            }
-            let content = content(file, files).map_err(|source| LaunchError::File {
-                service: container.service.value.clone(),
-                file: file.name.clone(),
-                span: planned.target.span,
-                source,
-            })?;
-            room = room.checked_sub(content.len() as u64).ok_or_else(|| {
-                LaunchError::FilesTooLarge {
-                    service: container.service.value.clone(),
-                    file: file.name.clone(),
-                    span: planned.target.span,
-                    limit: POD_MAX,
-                }
-            })?;
-            write_one(file, &content).map_err(|source| failed(&file.path, source))?;
+    for content in contents(plan, files) {
+        let (file, content) = content?;
+        if !mounted {
+            mount_memory(run, journal)?;
+            mounted = true;
         }
+        write_one(file, &content).map_err(|source| failed(&file.path, source))?;
     }
     Ok(())
+}
+
+/// What of the files of all containers can't be had.
+pub(super) fn problems(plan: &PodPlan, files: &UserFiles) -> Vec<LaunchError> {
+    contents(plan, files).filter_map(Result::err).collect()
+}
+
+/// The files of all containers, each read when it is asked for.
+fn contents<'a>(
+    plan: &'a PodPlan,
+    files: &'a UserFiles,
+) -> impl Iterator<Item = Result<(&'a FilePlan, Vec<u8>), LaunchError>> {
+    let of_container = |container: &'a ContainerPlan| {
+        let mounts = container.mounts.iter();
+        mounts.filter_map(move |mount| match &mount.source {
+            MountSource::File(file) => Some((container, mount.target.span, file)),
+            _ => None,
+        })
+    };
+    let mut room = POD_MAX;
+    let planned = plan.containers.iter().flat_map(of_container);
+    planned.map(move |(container, span, file)| {
+        let content = content(file, files).map_err(|source| LaunchError::File {
+            service: container.service.value.clone(),
+            file: file.name.clone(),
+            span,
+            source,
+        })?;
+        room =
+            room.checked_sub(content.len() as u64)
+                .ok_or_else(|| LaunchError::FilesTooLarge {
+                    service: container.service.value.clone(),
+                    file: file.name.clone(),
+                    span,
+                    limit: POD_MAX,
+                })?;
+        Ok((file, content))
+    })
 }
 
 /// For root alone: containers get at the files they bind, and at no others.

@@ -2,6 +2,7 @@
 //! them is looked up here, alike for a launch and for `plan`.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +26,22 @@ pub(super) struct Found {
 
 /// Looks up a container's devices, and reads its seccomp profile.
 pub(super) fn find(plan: &ContainerPlan, files: &UserFiles) -> Result<Found, LaunchError> {
-    Ok(Found {
-        devices: devices(plan)?,
-        seccomp: seccomp(plan, files)?,
-    })
+    let (found, problems) = find_all(plan, files);
+    match problems.into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Ok(found),
+    }
+}
+
+/// The same; what is there, and everything that is not.
+pub(super) fn find_all(plan: &ContainerPlan, files: &UserFiles) -> (Found, Vec<LaunchError>) {
+    let mut problems = Vec::new();
+    let devices = devices(plan, &mut problems);
+    let seccomp = seccomp(plan, files).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    (Found { devices, seccomp }, problems)
 }
 
 /// The files that the supervisor makes for a container.
@@ -43,30 +56,38 @@ pub(super) fn files(run: &RunDir, service: usize, pause_root: &Path) -> Containe
     }
 }
 
-fn devices(plan: &ContainerPlan) -> Result<HostDevices, LaunchError> {
-    let failed = |span: Span, source: sys::PathError| LaunchError::Device {
-        service: plan.service.value.clone(),
-        span,
-        source,
+fn devices(plan: &ContainerPlan, problems: &mut Vec<LaunchError>) -> HostDevices {
+    let mut failed = |span: Span, source: sys::PathError| {
+        problems.push(LaunchError::Device {
+            service: plan.service.value.clone(),
+            span,
+            source,
+        });
+        Vec::new()
     };
     let mut devices = HostDevices::default();
-    let named = plan.rights.devices.iter();
-    let named = named.map(|device| (device.source.value.clone(), device.source.span));
-    let block_io = plan.limits.block_io.lists().into_iter().flatten();
-    let block_io = block_io.map(|device| (PathBuf::from(&device.path.value), device.path.span));
-    let mut seen = BTreeSet::new();
-    for (path, span) in named.chain(block_io) {
-        if seen.insert(path.clone()) {
-            let nodes = device::at(&path).map_err(|source| failed(span, source))?;
+    for device in &plan.rights.devices {
+        let (path, span) = (&device.source.value, device.source.span);
+        if let Entry::Vacant(vacant) = devices.named.entry(path.clone()) {
+            let nodes = device::at(path).unwrap_or_else(|source| failed(span, source));
+            vacant.insert(nodes.into_iter().map(of_node).collect());
+        }
+    }
+    let mut looked_at = BTreeSet::new();
+    for device in plan.limits.block_io.lists().into_iter().flatten() {
+        let path = PathBuf::from(&device.path.value);
+        if looked_at.insert(path.clone()) {
+            let node = device::block_at(&path).map(|node| vec![node]);
+            let nodes = node.unwrap_or_else(|source| failed(device.path.span, source));
             let nodes = nodes.into_iter().map(of_node).collect();
             devices.named.insert(path, nodes);
         }
     }
     if plan.rights.privileged {
-        let all = device::all().map_err(|source| failed(plan.service.span, source))?;
+        let all = device::all().unwrap_or_else(|source| failed(plan.service.span, source));
         devices.all = all.into_iter().map(of_node).collect();
     }
-    Ok(devices)
+    devices
 }
 
 fn of_node(node: device::DeviceNode) -> HostDevice {

@@ -45,19 +45,27 @@ pub(super) fn of_process(containerd: u32, cgroups: &Hierarchies) -> Result<HostF
     })
 }
 
-/// What a pod's documents would be made from: as containerd's process has it; as this one has it,
-/// and false, where no containerd answers.
+/// What a pod's documents would be made from, and whom it was asked of.
+#[derive(Debug)]
+pub struct Asked {
+    pub facts: HostFacts,
+    /// None where no containerd answers: then the facts are those of this process.
+    pub client: Option<Client>,
+}
+
+/// Asks the containerd at this socket, if one answers.
 ///
 /// # Panics
 /// Never: the namespace's name is a good one.
-pub async fn look(containerd: &Path) -> Result<(HostFacts, bool), HostError> {
+pub async fn look(containerd: &Path) -> Result<Asked, HostError> {
     let namespace = Namespace::from_str(super::host::NAMESPACE).expect("the name is an identifier");
     let client = Client::connect(containerd, namespace).await.ok();
-    let pid = client.and_then(|client| client.server().pid);
+    let pid = client.as_ref().and_then(|client| client.server().pid);
     let pid = pid.and_then(|pid| u32::try_from(pid).ok());
     let cgroups = Hierarchies::of_this_process()?;
     let facts = of_process(pid.unwrap_or_else(std::process::id), &cgroups)?;
-    Ok((facts, pid.is_some()))
+    let client = client.filter(|_| pid.is_some());
+    Ok(Asked { facts, client })
 }
 
 /// Who may raise limits is held by the kernel's own on open files alone.

@@ -24,19 +24,40 @@ pub(super) fn look_into(
     storage: &Storage,
 ) -> Result<Accounts, LaunchError> {
     mountns::look_into(&described(mounts), at, |root| {
-        let failed = |source| LaunchError::ImageRoot {
-            service: plan.service.value.clone(),
-            source,
-        };
-        let root = Folder::open_root(root).map_err(failed)?;
-        check_targets(&root, plan)?;
-        check_working_dir(&root, plan, image)?;
+        let (root, accounts) = look(root, plan, image)?;
         fill_volumes(&root, plan, storage)?;
-        accounts(&root).map_err(|source| LaunchError::Accounts {
-            service: plan.service.value.clone(),
-            source,
-        })
+        Ok(accounts)
     })?
+}
+
+/// The same of an image whose container is not made: nothing is filled.
+pub(super) fn look_only(
+    mounts: &[Mount],
+    at: &Path,
+    plan: &ContainerPlan,
+    image: &ImageDefaults,
+) -> Result<Accounts, LaunchError> {
+    mountns::look_into(&described(mounts), at, |root| {
+        look(root, plan, image).map(|(_, accounts)| accounts)
+    })?
+}
+
+fn look(
+    root: &Path,
+    plan: &ContainerPlan,
+    image: &ImageDefaults,
+) -> Result<(Folder, Accounts), LaunchError> {
+    let root = Folder::open_root(root).map_err(|source| LaunchError::ImageRoot {
+        service: plan.service.value.clone(),
+        source,
+    })?;
+    check_targets(&root, plan)?;
+    check_working_dir(&root, plan, image)?;
+    let accounts = accounts(&root).map_err(|source| LaunchError::Accounts {
+        service: plan.service.value.clone(),
+        source,
+    })?;
+    Ok((root, accounts))
 }
 
 /// Mounts an image at the folder `at`, which is made, read-only.

@@ -15,7 +15,7 @@ use crate::image::{
     ImageStore, Importer, Limits, Platform, Source, Unpacker,
 };
 use crate::oci::ImageDefaults;
-use crate::pod::plan::{ContainerPlan, PodPlan, Signal};
+use crate::pod::plan::{PodPlan, Signal};
 use crate::sys::beneath::Kind;
 
 /// One container's image, ready to be the parent of its root.
@@ -111,9 +111,9 @@ fn named(plan: &PodPlan) -> Vec<Named<'_>> {
     run.chain(mounted).collect()
 }
 
-/// What the images say that are in the plan's archives; none for those that are not. What is wrong
-/// with a name or an archive is for the launch to tell.
-pub(super) async fn configs(plan: &PodPlan, files: &UserFiles) -> Vec<Option<ImageConfig>> {
+/// The plan's archives, as far as they can be read: what is wrong with one is for the launch to
+/// tell.
+pub(super) async fn archives(plan: &PodPlan, files: &UserFiles) -> Vec<Archive> {
     let mut archives = Vec::with_capacity(plan.archives.len());
     for path in &plan.archives {
         match open(path, files).await {
@@ -121,12 +121,7 @@ pub(super) async fn configs(plan: &PodPlan, files: &UserFiles) -> Vec<Option<Ima
             Err(error) => warn!(%error, "an archive can't be read"),
         }
     }
-    let config = |container: &ContainerPlan| {
-        let name = container.image.parse::<ImageRef>().ok()?;
-        let mut found = archives.iter();
-        found.find_map(|archive| archive.config(&name, &Platform::host()))
-    };
-    plan.containers.iter().map(config).collect()
+    archives
 }
 
 /// Throws away what an import that was given up had begun to write.

@@ -104,7 +104,12 @@ pub enum LaunchError {
         span: Span,
     },
     #[error("the volume \"{name}\" can't be used")]
-    Volume { name: String, source: VolumeError },
+    Volume {
+        name: String,
+        /// None for one that the file does not declare.
+        span: Option<Span>,
+        source: VolumeError,
+    },
     #[error("service \"{service}\": a device it names can't be used")]
     Device {
         service: String,
@@ -225,6 +230,29 @@ impl LaunchError {
             | Self::Target { span, .. }
             | Self::WorkingDir { span, .. } => Some(*span),
             Self::Spec(error) => Some(error.span()),
+            Self::Volume { span, .. } => *span,
+            _ => None,
+        }
+    }
+
+    /// What the user can do, where the error itself does not say it.
+    pub fn help(&self) -> Option<&'static str> {
+        let source = match self {
+            Self::Bind { source, .. } => source,
+            Self::Spec(error) => {
+                let is_target = matches!(**error, SpecError::MountTarget { .. });
+                return is_target.then_some("mount it elsewhere, as on /host/sys or /host/proc");
+            }
+            _ => return None,
+        };
+        match source {
+            beneath::Error::NotRegular {
+                kind: beneath::Kind::Device,
+                ..
+            } => Some("a container gets devices by `devices`"),
+            beneath::Error::NotRegular { .. } => {
+                Some("bind a file or a folder, or what the operator has opened (mounts.host_paths)")
+            }
             _ => None,
         }
     }

@@ -2,9 +2,13 @@
 //! same functions as a launch's, from the same facts; what only a running pod has, its pause
 //! container's pid, is left open.
 
-use super::documents;
+use std::path::PathBuf;
+
+use super::documents::{self, Found};
 use super::images;
+use super::known_images::{self, KnownImage, Stock};
 use super::launch_error::LaunchError;
+use super::obstacles::obstacles;
 use super::pause_root;
 use super::sandbox::RunDir;
 use super::user_files::UserFiles;
@@ -12,6 +16,7 @@ use crate::image::ImageConfig;
 use crate::journal::Folders;
 use crate::oci::{
     self, Accounts, BaseSpecs, ContainerInput, HostFacts, ImageDefaults, PauseRef, Spec, SpecError,
+    UserError,
 };
 use crate::pod::plan::{ContainerPlan, PodPlan};
 
@@ -32,79 +37,163 @@ pub struct ContainerPreview {
     pub document: Spec,
     /// The parts that its image decides, and that could not be looked at.
     pub from_image: Vec<&'static str>,
+    /// Why there are such parts.
+    pub open_because: Option<String>,
     /// What the file asks for and this host can't give.
     pub lowered: Vec<String>,
 }
 
-/// Makes the documents, and adds to the plan what the images add. Archives that the plan names are read for what their images say; an image
-/// that is in none of them leaves parts open.
+/// Makes the documents, and adds to the plan what the images add. Archives that the plan names are
+/// read, and where a containerd is given its images are, down to their users; what is in neither
+/// leaves parts open.
+///
+/// # Errors
+/// All that would stop a launch on this host, as far as it can be seen without making anything.
 pub async fn preview(
     plan: &mut PodPlan,
     folders: &Folders,
     facts: &HostFacts,
     files: &UserFiles,
-) -> Result<Preview, LaunchError> {
-    let base = BaseSpecs::embedded();
-    let pause_root = pause_root::place(folders.root());
-    let run = RunDir(folders.pod_state(&plan.id));
-    let configs = images::configs(plan, files).await;
-    let volumes =
-        |config: &Option<ImageConfig>| config.iter().flat_map(|it| it.volumes.clone()).collect();
-    let declared: Vec<Vec<String>> = configs.iter().map(volumes).collect();
-    let declared: Vec<&[String]> = declared.iter().map(Vec::as_slice).collect();
+    stock: Option<&Stock>,
+) -> Result<Preview, Vec<LaunchError>> {
+    let mut problems = obstacles(plan, folders, facts, files);
+    let images = known_images::of_plan(plan, files, stock).await;
+    let images: Vec<KnownImage> = images
+        .into_iter()
+        .map(|image| {
+            image.unwrap_or_else(|problem| {
+                problems.push(problem);
+                KnownImage::default()
+            })
+        })
+        .collect();
+    let declared: Vec<&[String]> = images
+        .iter()
+        .map(|image| match &image.config {
+            Some(config) => config.volumes.as_slice(),
+            None => &[],
+        })
+        .collect();
     plan.add_image_volumes(&declared);
+    let draft = Draft::new(plan, folders, facts);
     let mut containers = Vec::with_capacity(plan.containers.len());
-    for (service, (container, config)) in plan.containers.iter().zip(configs).enumerate() {
-        let found = documents::find(container, files)?;
-        let container_files = documents::files(&run, service, &pause_root);
-        let (defaults, from_image) = defaults(container, config);
-        let input = ContainerInput {
-            plan: container,
-            sandbox: &plan.sandbox,
-            image: &defaults,
-            accounts: &Accounts::default(),
-            files: &container_files,
-            devices: &found.devices,
-            seccomp: found.seccomp.as_ref(),
-            pause: PauseRef::Unknown,
-        };
-        containers.push(ContainerPreview {
-            document: document(&base, facts, &input)
-                .map_err(|error| LaunchError::Spec(Box::new(error)))?,
-            from_image,
-            lowered: oci::lowered(container, facts),
-        });
+    for (service, image) in images.into_iter().enumerate() {
+        if problems.is_empty() {
+            match draft.container(service, image, files) {
+                Ok(container) => containers.push(container),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
     }
     Ok(Preview {
-        pause: oci::pause_spec(&base, facts, &plan.sandbox, &pause_root),
+        pause: oci::pause_spec(&draft.base, facts, &plan.sandbox, &draft.pause_root),
         containers,
     })
 }
 
-/// The document; with the numbers of users and groups left open where their names are the image's.
-fn document(
-    base: &BaseSpecs,
-    facts: &HostFacts,
-    input: &ContainerInput<'_>,
-) -> Result<Spec, SpecError> {
-    match oci::container_spec(base, facts, input) {
-        Err(SpecError::User { .. } | SpecError::Group { .. }) => {
-            let mut plan = input.plan.clone();
-            plan.process.user = None;
-            plan.process.groups.clear();
-            let image = ImageDefaults {
-                user: None,
-                ..input.image.clone()
-            };
-            let input = ContainerInput {
-                plan: &plan,
-                image: &image,
-                ..*input
-            };
-            oci::container_spec(base, facts, &input)
+/// What the documents of a plan are made from.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    plan: &'a PodPlan,
+    facts: &'a HostFacts,
+    base: BaseSpecs,
+    pause_root: PathBuf,
+    run: RunDir,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(plan: &'a PodPlan, folders: &Folders, facts: &'a HostFacts) -> Self {
+        Self {
+            plan,
+            facts,
+            base: BaseSpecs::embedded(),
+            pause_root: pause_root::place(folders.root()),
+            run: RunDir(folders.pod_state(&plan.id)),
         }
-        document => document,
     }
+
+    /// The document of a service, by its place in the plan, of whose image nothing is known.
+    pub(super) fn without_image(&self, service: usize, found: &Found) -> Result<Spec, LaunchError> {
+        let (image, _) = defaults(&self.plan.containers[service], None);
+        self.document(service, found, &image, None)
+    }
+
+    fn container(
+        &self,
+        service: usize,
+        image: KnownImage,
+        files: &UserFiles,
+    ) -> Result<ContainerPreview, LaunchError> {
+        let container = &self.plan.containers[service];
+        let found = documents::find(container, files)?;
+        let (defaults, mut from_image) = defaults(container, image.config);
+        if image.accounts.is_none() {
+            // Names, homes and memberships are in files of the image's.
+            from_image.insert(0, "process.user");
+        }
+        Ok(ContainerPreview {
+            document: self.document(service, &found, &defaults, image.accounts.as_ref())?,
+            from_image,
+            open_because: image.unknown,
+            lowered: oci::lowered(container, self.facts),
+        })
+    }
+
+    /// The document; where the image's users are not known, with their numbers left open.
+    fn document(
+        &self,
+        service: usize,
+        found: &Found,
+        image: &ImageDefaults,
+        accounts: Option<&Accounts>,
+    ) -> Result<Spec, LaunchError> {
+        let plan = &self.plan.containers[service];
+        let files = documents::files(&self.run, service, &self.pause_root);
+        let nobody = Accounts::default();
+        let input = ContainerInput {
+            plan,
+            sandbox: &self.plan.sandbox,
+            image,
+            accounts: accounts.unwrap_or(&nobody),
+            files: &files,
+            devices: &found.devices,
+            seccomp: found.seccomp.as_ref(),
+            pause: PauseRef::Unknown,
+        };
+        let document = match oci::container_spec(&self.base, self.facts, &input) {
+            Err(error) if accounts.is_none() && is_about_names(&error) => {
+                let mut plan = plan.clone();
+                plan.process.user = None;
+                plan.process.groups.clear();
+                let image = ImageDefaults {
+                    user: None,
+                    ..image.clone()
+                };
+                let input = ContainerInput {
+                    plan: &plan,
+                    image: &image,
+                    ..input
+                };
+                oci::container_spec(&self.base, self.facts, &input)
+            }
+            document => document,
+        };
+        document.map_err(|error| LaunchError::Spec(Box::new(error)))
+    }
+}
+
+/// A name that the image may know.
+fn is_about_names(error: &SpecError) -> bool {
+    let (SpecError::User { source, .. } | SpecError::Group { source, .. }) = error else {
+        return false;
+    };
+    matches!(
+        source,
+        UserError::NoSuchUser { .. } | UserError::NoSuchGroup { .. }
+    )
 }
 
 /// What the image says, or what stands for it; and the parts of the document that it decides.
@@ -112,12 +201,11 @@ fn defaults(
     plan: &ContainerPlan,
     config: Option<ImageConfig>,
 ) -> (ImageDefaults, Vec<&'static str>) {
-    let process = &plan.process;
-    // Names, homes and memberships are in files of the image's.
-    let mut open = vec!["process.user"];
     if let Some(config) = config {
-        return (images::defaults(config), open);
+        return (images::defaults(config), Vec::new());
     }
+    let process = &plan.process;
+    let mut open = Vec::new();
     let mut defaults = ImageDefaults::default();
     if process.entrypoint.is_none() {
         open.push("process.args");

@@ -43,6 +43,7 @@ impl Storage {
         for volume in &plan.volumes {
             let failed = |source| LaunchError::Volume {
                 name: volume.name.clone(),
+                span: volume.declared,
                 source,
             };
             let (folder, held) = open(&volume.place, files, journal).map_err(failed)?;
@@ -202,13 +203,55 @@ fn open(
             (Folder::open(path)?, None)
         }
         VolumePlace::Bind { path } => {
-            let kind = files.bound(path, false, true)?.kind();
-            if kind != Kind::Folder {
-                return Err(beneath::Error::NotFolder { path: path.clone() }.into());
-            }
+            check_folder(path, files)?;
             (files.folder(path)?, None)
         }
     })
+}
+
+/// A folder of the user's that is to be a volume.
+fn check_folder(path: &Path, files: &UserFiles) -> Result<(), beneath::Error> {
+    match files.bound(path, false, true)?.kind() {
+        Kind::Folder => Ok(()),
+        _ => Err(beneath::Error::NotFolder {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// What of the user's that the plan mounts is not there, or not to be had. Nothing is made.
+pub(super) fn problems(plan: &PodPlan, files: &UserFiles) -> Vec<LaunchError> {
+    let mut problems = Vec::new();
+    for volume in &plan.volumes {
+        let looked_at = match &volume.place {
+            VolumePlace::Bind { path } => check_folder(path, files).map_err(VolumeError::from),
+            VolumePlace::External { path } => {
+                KeptVolume::hold(path).map(drop).map_err(VolumeError::from)
+            }
+            VolumePlace::Pod { .. } | VolumePlace::Kept { .. } | VolumePlace::Tmpfs { .. } => {
+                Ok(())
+            }
+        };
+        problems.extend(looked_at.err().map(|source| LaunchError::Volume {
+            name: volume.name.clone(),
+            span: volume.declared,
+            source,
+        }));
+    }
+    for container in &plan.containers {
+        for mount in &container.mounts {
+            let MountSource::Bind { path, create, .. } = &mount.source else {
+                continue;
+            };
+            let found = files.bindable(path, *create, !mount.read_only);
+            problems.extend(found.err().map(|source| LaunchError::Bind {
+                service: container.service.value.clone(),
+                span: mount.target.span,
+                source,
+            }));
+        }
+    }
+    problems
 }
 
 /// Why there is no volume.

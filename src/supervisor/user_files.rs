@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::sys::beneath::{self, Entry, Folder};
+use crate::sys::beneath::{self, Entry, Folder, Kind};
 
 /// The permissions of a folder that is made because it was missing, as Docker makes it.
 const FOLDER_MODE: u32 = 0o755;
@@ -76,32 +76,51 @@ impl UserFiles {
         }
     }
 
-    /// Finds a file or folder that a container is to have, to write in it or not; a folder is made
-    /// where nothing is and `create` says so.
+    /// Finds a file or folder that a container is to have, to write in it or not; none where nothing
+    /// is and `create` says that a folder may be made.
+    pub(super) fn bindable(
+        &self,
+        path: &Path,
+        create: bool,
+        writable: bool,
+    ) -> Result<Option<Entry>, beneath::Error> {
+        let opened = self.opened(path).is_some();
+        let entry = match self.entry(path) {
+            Err(error) if create && error.is_not_found() && !opened => return Ok(None),
+            found => found?,
+        };
+        // What the operator has opened is open whoever owns the sandbox, sockets and FIFOs too.
+        if matches!(self, Self::Sandbox { .. }) && !opened {
+            entry.check_bindable(writable)?;
+        }
+        // No device works in what is pinned: it would be there, and nobody could open it.
+        if entry.kind() == Kind::Device {
+            return Err(beneath::Error::NotRegular {
+                path: path.to_owned(),
+                kind: Kind::Device,
+            });
+        }
+        Ok(Some(entry))
+    }
+
+    /// The same, with the folder made.
     pub(super) fn bound(
         &self,
         path: &Path,
         create: bool,
         writable: bool,
     ) -> Result<Entry, beneath::Error> {
-        let opened = self.opened(path).is_some();
-        let entry = match self.entry(path) {
-            Err(error) if create && error.is_not_found() && !opened => {
-                match self {
-                    Self::Sandbox { users, .. } => {
-                        users.create_folder(path, FOLDER_MODE)?;
-                    }
-                    Self::Anywhere => make_anywhere(path)?,
-                }
-                self.entry(path)
-            }
-            found => found,
-        }?;
-        // What the operator has opened is open whoever owns the sandbox.
-        if matches!(self, Self::Sandbox { .. }) && !opened {
-            entry.check_bindable(writable)?;
+        if let Some(entry) = self.bindable(path, create, writable)? {
+            return Ok(entry);
         }
-        Ok(entry)
+        match self {
+            Self::Sandbox { users, .. } => {
+                users.create_folder(path, FOLDER_MODE)?;
+            }
+            Self::Anywhere => make_anywhere(path)?,
+        }
+        let made = self.bindable(path, false, writable)?;
+        Ok(made.expect("without leave to make a folder there is something or an error"))
     }
 
     /// Makes a folder of ours, and those above it, where they are missing, and opens it.

@@ -42,6 +42,17 @@ pub fn at(path: &Path) -> Result<Vec<DeviceNode>, PathError> {
     Ok(vec![node])
 }
 
+/// The block device at a path, links followed.
+pub fn block_at(path: &Path) -> Result<DeviceNode, PathError> {
+    match at(path)?.as_slice() {
+        [node] if node.block => Ok(node.clone()),
+        _ => {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no block device");
+            Err(PathError::new("use", path, error))
+        }
+    }
+}
+
 /// All devices of the host, less terminals and what containers have their own of.
 pub fn all() -> Result<Vec<DeviceNode>, PathError> {
     let dev = Path::new("/dev");

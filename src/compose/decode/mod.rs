@@ -77,6 +77,7 @@ impl Decoder {
             volumes: section("volumes").map(top::volume).collect(),
             configs: section("configs").map(top::config).collect(),
             secrets: section("secrets").filter_map(top::secret).collect(),
+            models: input.raw.as_map().and_then(|top| top.key_span("models")),
             pod: self.pod_extension(input.normal),
             deferred: Vec::new(),
         };

@@ -22,6 +22,8 @@ pub struct Project {
     pub volumes: Vec<Volume>,
     pub configs: Vec<Config>,
     pub secrets: Vec<Secret>,
+    /// The key `models`, where there is one.
+    pub models: Option<Span>,
     /// The top-level `x-pod`.
     pub pod: PodExtension,
     /// What the loader takes as Docker Compose takes it and no launch can: part of

@@ -15,8 +15,13 @@ pub(in super::super) fn refused(task: TaskId, refusal: &Refusal) -> StatusUpdate
         } => problems(diagnostics, sources),
         Refusal::Policy {
             violations: found,
+            diagnostics,
             sources,
-        } => violations(found, sources),
+        } => {
+            let mut all = violations(found, sources);
+            all.extend(problems(diagnostics, sources));
+            all
+        }
         _ => Vec::new(),
     };
     let (code, reason) = classify(refusal);

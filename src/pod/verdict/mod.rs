@@ -172,8 +172,11 @@ pub(super) fn check(service: &Service) -> Vec<Diagnostic> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::context::testing::context;
+    use super::super::planner;
+    use super::super::testing::messages;
     use super::*;
-    use crate::compose::testing::keys_at;
+    use crate::compose::testing::{keys_at, project_of};
 
     /// The keys of a section's rows, values left out.
     fn keys(path: &str) -> BTreeSet<&'static str> {
@@ -207,6 +210,14 @@ mod tests {
             let missing: Vec<_> = known.difference(&rows).collect();
             assert!(missing.is_empty(), "below {path:?}: {missing:?}");
         }
+    }
+
+    #[test]
+    fn models_that_nobody_uses_are_told_of() {
+        let text = "services: {a: {image: i}}\nmodels: {m: {model: x}}\n";
+        let project = project_of(text);
+        let planned = planner::plan(&project, &context()).unwrap();
+        insta::assert_snapshot!(messages(&planned.warnings).join("\n"), @"models: no model runner is on an agent; no service uses them");
     }
 
     #[test]

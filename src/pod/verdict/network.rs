@@ -21,7 +21,7 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "network_mode",
             "`bridge` and `service:…` are what a pod is: one network for all",
-            "namespaces::a_service_reaches_another_by_name",
+            "attributes::sharing::alone_in_its_network",
         ),
         Row::warned(
             "network_mode: none",

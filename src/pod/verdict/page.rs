@@ -11,11 +11,11 @@ const HEAD: &str = "\
 A file is checked before anything is done, and nothing in it is passed over in silence. Each key has one of
 these verdicts:
 
-- **yes**: it has its effect. The last column names the test that has seen it in a running container.
+- **yes**: it has its effect. The last column names the test that has seen it in a running container. Where no
+  machine of ours has what it takes, the document that asks for it and the refusal without it are tested.
 - **warns**: the pod runs, and a warning tells what is different.
 - **no need**: nothing has to be done for it in a pod.
 - **refused**: it would run in another way than the file says, so the file is refused, with file, line and column.
-- **not yet**: refused in this version.
 
 What a service may ask for in fact is the operator's to say: see the page on the policy. Values that are wrong on
 any machine are refused as Docker's engine refuses them.

@@ -23,7 +23,7 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "pull_policy",
             "whether a registry is asked; `never` and `missing` so far",
-            "images::every_form_of_archive_runs",
+            "attributes::process::as_its_file_says",
         ),
         Row::warned(
             "pull_refresh_after",
