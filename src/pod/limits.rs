@@ -295,7 +295,7 @@ fn block_io(
         }
     }
     for device in plan.lists().into_iter().flatten() {
-        if !super::rights::is_device_path(&device.path) {
+        if !super::devices::is_device_path(&device.path) {
             let text = format!(
                 "services.{}.blkio_config: \"{}\" is no path of a device below /dev",
                 service.name.value, device.path.value

@@ -2,6 +2,7 @@
 
 mod configs;
 pub mod context;
+mod devices;
 mod dns;
 mod hosts;
 mod image_volumes;
@@ -16,8 +17,10 @@ pub mod plan;
 pub mod planner;
 mod process;
 mod rights;
+mod security_opt;
 mod sharing;
 mod signal;
+mod sysctls;
 #[cfg(test)]
 mod testing;
 pub(crate) mod tmpfs;

@@ -16,11 +16,10 @@ use super::order::StartOrder;
 use crate::compose::model::{ByteSize, Propagation};
 use crate::compose::source::{Span, Spanned};
 
+pub use super::devices::{DeviceAccess, DeviceKind, DevicePlan, DeviceRule};
 pub use super::limits::{BlockIoPlan, DeviceAmount, LimitsPlan, Swap};
-pub use super::rights::{
-    CapabilityPlan, DeviceAccess, DeviceKind, DevicePlan, DeviceRule, RightsPlan, SeccompPlan,
-    SelinuxPlan,
-};
+pub use super::rights::{CapabilityPlan, RightsPlan};
+pub use super::security_opt::{SeccompPlan, SelinuxPlan};
 pub use super::sharing::{IpcPlan, NamespacesPlan, Sharing};
 
 /// A pod that is fully decided.

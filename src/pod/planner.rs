@@ -10,8 +10,9 @@ use super::mounts::{Collected, Mounts};
 use super::names::ContainerId;
 use super::order::StartOrder;
 use super::plan::{ContainerPlan, NetworkPlan, PodPlan, SandboxPlan, Signal, StopPlan};
-use super::sharing::{self, IpcPlan, Settings};
-use super::{dns, hosts, limits, networks, process, rights, verdict, volumes_from};
+use super::sharing::{self, IpcPlan};
+use super::sysctls::Settings;
+use super::{dns, hosts, limits, networks, process, rights, security_opt, verdict, volumes_from};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
     ByteSize, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy, Service,
@@ -150,7 +151,7 @@ fn check_neighbours(project: &Project, containers: &[ContainerPlan], found: &mut
             (service, &container.rights, shares_ipc)
         })
         .collect();
-    rights::one_label(&rights, found);
+    security_opt::one_label(&rights, found);
 }
 
 /// What concerns the pod as a whole.
