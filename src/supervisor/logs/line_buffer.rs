@@ -188,7 +188,9 @@ mod tests {
                 all.extend_from_slice(&held.pop_front().unwrap());
             }
         }
-        held.iter().for_each(|lines| all.extend_from_slice(lines));
+        for lines in &held {
+            all.extend_from_slice(lines);
+        }
         assert_eq!(String::from_utf8(all).unwrap(), expected);
     }
 
