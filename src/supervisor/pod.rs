@@ -26,6 +26,7 @@ use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
+use crate::compose::source::SourceMap;
 use crate::containerd::NewTask;
 use crate::journal::{Journal, Owner};
 use crate::pod::names::PodId;
@@ -35,6 +36,8 @@ use crate::pod::plan::PodPlan;
 #[derive(Debug)]
 pub struct PodRequest {
     pub plan: PodPlan,
+    /// The files that the plan was made of, for places in them.
+    pub sources: SourceMap,
     /// The service whose end is the pod's.
     pub main: Option<String>,
     pub owner: Owner,
@@ -145,6 +148,7 @@ async fn guard(
     }
     let end = PodEnd {
         cause: EndCause::Fault,
+        place: None,
         services,
     };
     let _ = reports.send((id, PodReport::Ended(Box::new(end)))).await;
@@ -154,10 +158,11 @@ async fn guard(
 /// A pod's whole life.
 async fn live(
     host: Arc<Host>,
-    request: PodRequest,
+    mut request: PodRequest,
     orders: StopOrders,
     reports: mpsc::Sender<(PodId, PodReport)>,
 ) -> bool {
+    let sources = std::mem::take(&mut request.sources);
     let reporter = Reporter {
         id: request.plan.id.clone(),
         reports,
@@ -168,6 +173,7 @@ async fn live(
             let (plan, error) = *failure;
             let end = PodEnd {
                 cause: EndCause::LaunchFailed(error),
+                place: None,
                 services: not_started(&plan),
             };
             reporter.tell(PodReport::Ended(Box::new(end))).await;
@@ -186,7 +192,15 @@ async fn live(
     run.kill_all().await;
     run.logs.drain().await;
     let services = run.service_ends();
-    let end = PodEnd { cause, services };
+    let place = match &cause {
+        EndCause::LaunchFailed(error) => error.span().and_then(|span| sources.place(span)),
+        _ => None,
+    };
+    let end = PodEnd {
+        place: place.map(|place| place.to_string()),
+        cause,
+        services,
+    };
     reporter.tell(PodReport::Ended(Box::new(end))).await;
     run.tear_down().await
 }
@@ -265,6 +279,7 @@ impl PodRun {
     ) -> Result<Self, Box<(PodPlan, LaunchError)>> {
         let PodRequest {
             plan,
+            sources: _,
             main,
             owner,
             user_files,
