@@ -15,6 +15,7 @@ pub(crate) mod pod;
 pub(crate) mod program;
 mod sweep;
 pub(crate) mod task;
+mod update;
 mod witness;
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! A task's checks, as the pod carries them out.
 
-use crate::compose::model::{Project, Published};
+use crate::compose::model::{PortMapping, Project, Protocol, Published};
 use crate::mesos::{
     Check, Command, CommandLine, Family as MesosFamily, HealthCheck, Probe, Scheme as MesosScheme,
     Task,
@@ -118,7 +118,78 @@ fn container_port(port: u16, project: &Project, network: &NetworkPlan) -> u16 {
         return port;
     }
     let ports = project.services.iter().flat_map(|service| &service.ports);
-    let published = |published: &Published| matches!(published, Published::Port(it) if *it == port);
-    let mut found = ports.filter(|mapping| published(&mapping.published));
+    // No check is by UDP.
+    let leads_there = |mapping: &&PortMapping| {
+        mapping.protocol == Protocol::Tcp
+            && matches!(mapping.published, Published::Port(it) if it == port)
+    };
+    let mut found = ports.filter(leads_there);
     found.next().map_or(port, |mapping| mapping.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::testing::project_of;
+    use crate::mesos::CommandLine;
+
+    #[test]
+    fn a_port_of_the_host_is_looked_for_where_it_leads() {
+        let project = project_of(
+            "services: {web: {image: i, ports: ['31000:53/udp', '31000:8080', '31001:9090']}}",
+        );
+        let own = NetworkPlan::Own {
+            netns: "/run/netns".into(),
+        };
+        let port = |port| container_port(port, &project, &own);
+        assert_eq!([port(31_000), port(31_001)], [8080, 9090]);
+        assert_eq!(port(8080), 8080, "one of the container's is meant as it is");
+        let shared = container_port(31_000, &project, &NetworkPlan::Host);
+        assert_eq!(
+            shared, 31_000,
+            "nothing leads anywhere in the host's network"
+        );
+    }
+
+    #[test]
+    fn a_probe_is_carried_out_as_it_is_meant() {
+        let plan = |probe: &Probe| try_by(probe, |port| port + 1);
+        let http = |scheme, path: &str| Probe::Http {
+            port: 80,
+            path: path.to_owned(),
+            scheme,
+            family: MesosFamily::Ipv6,
+        };
+        let get = HttpGet {
+            scheme: Scheme::Https,
+            port: 81,
+            path: "/health".to_owned(),
+            family: Family::Ipv6,
+        };
+        let https = plan(&http(MesosScheme::Https, "/health"));
+        assert_eq!(https.unwrap(), TryBy::Http(get));
+        let split = plan(&http(MesosScheme::Http, "/ HTTP/1.1\r\nX: y"));
+        assert!(matches!(split, Err(CheckError::Path)));
+        let command = |line| {
+            Probe::Command(Command {
+                line,
+                environment: Vec::new(),
+                user: None,
+            })
+        };
+        let words = |probe| match plan(&probe).unwrap() {
+            TryBy::Command { args, .. } => args.join(" "),
+            other => panic!("{other:?}"),
+        };
+        let shell = command(CommandLine::Shell("exit 0".to_owned()));
+        assert_eq!(words(shell), "/bin/sh -c exit 0");
+        let exec = command(CommandLine::Exec {
+            program: "/probe".to_owned(),
+            arguments: vec!["probe".to_owned(), "-v".to_owned()],
+        });
+        assert_eq!(words(exec), "/probe -v");
+        let nothing = plan(&command(CommandLine::None));
+        assert!(matches!(nothing, Err(CheckError::NoCommand)));
+        assert!(matches!(plan(&Probe::Unknown), Err(CheckError::Unknown)));
+    }
 }

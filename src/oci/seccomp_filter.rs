@@ -136,9 +136,9 @@ fn compile(profile: &LinuxSeccomp) -> Option<Vec<Instruction>> {
 
 fn bytes(program: &[Instruction]) -> Vec<u8> {
     let one = |it: &Instruction| {
-        let [a, b] = it.code.to_ne_bytes();
-        let [c, d, e, f] = it.k.to_ne_bytes();
-        [a, b, it.then, it.otherwise, c, d, e, f]
+        let code = it.code.to_ne_bytes().into_iter();
+        code.chain([it.then, it.otherwise])
+            .chain(it.k.to_ne_bytes())
     };
     program.iter().flat_map(one).collect()
 }
@@ -171,11 +171,14 @@ fn answers(rules: &[LinuxSyscall], machine: &Machine) -> Option<BTreeMap<u32, An
                 // The same once more changes nothing, nor does a condition for what is allowed.
                 ([], None) => Answer::Always(action),
                 ([], Some(Answer::Always(before))) if before == action => Answer::Always(action),
-                ([], Some(Answer::If(_))) if action == ALLOW => Answer::Always(ALLOW),
-                ([_], Some(Answer::Always(ALLOW))) if action == ALLOW => Answer::Always(ALLOW),
-                ([one], None) if action == ALLOW => Answer::If(vec![one.clone()]),
+                ([], Some(Answer::If(_))) | ([_], Some(Answer::Always(ALLOW)))
+                    if action == ALLOW =>
+                {
+                    Answer::Always(ALLOW)
+                }
+                ([one], None) if action == ALLOW => Answer::If(vec![*one]),
                 ([one], Some(Answer::If(mut all))) if action == ALLOW => {
-                    all.push(one.clone());
+                    all.push(*one);
                     Answer::If(all)
                 }
                 _ => return None,
@@ -327,9 +330,7 @@ mod tests {
         data.extend(number.to_ne_bytes());
         data.extend(machine.to_ne_bytes());
         data.extend(0_u64.to_ne_bytes());
-        arguments
-            .iter()
-            .for_each(|argument| data.extend(argument.to_ne_bytes()));
+        data.extend(arguments.iter().flat_map(|argument| argument.to_ne_bytes()));
         let (mut at, mut loaded) = (0, 0);
         loop {
             let it = program[at];

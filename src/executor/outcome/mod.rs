@@ -73,4 +73,20 @@ mod tests {
         told.remove("CE-");
         assert_eq!(told, documented);
     }
+
+    #[test]
+    fn each_code_of_the_page_has_a_state_a_meaning_and_a_remedy() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/status.md");
+        let page = fs::read_to_string(page).unwrap();
+        let rows = page.lines().filter(|line| line.starts_with("| `CE-"));
+        for row in rows.clone() {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            let [code, state, _, meaning, remedy] = cells[..] else {
+                panic!("{row}");
+            };
+            assert!(state.starts_with("`TASK_"), "{code} has no state");
+            assert!(!meaning.is_empty() && !remedy.is_empty(), "{code}");
+        }
+        assert!(rows.count() > 15, "the table is found");
+    }
 }
