@@ -8,14 +8,15 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 
-/// Lets a pipe or FIFO hold so many bytes. Where the host does not allow so much (pipe(7)), it
-/// stays as it was.
-pub fn enlarge(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+/// Lets a pipe or FIFO hold so many bytes, and tells how many it holds now. Where the host does not
+/// allow so much (pipe(7)), it stays as it was.
+pub fn enlarge(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let size = i32::try_from(bytes).unwrap_or(i32::MAX);
-    match fcntl(pipe, FcntlArg::F_SETPIPE_SZ(size)) {
-        Ok(_) | Err(Errno::EPERM) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
+    let size = match fcntl(pipe, FcntlArg::F_SETPIPE_SZ(size)) {
+        Err(Errno::EPERM) => fcntl(pipe, FcntlArg::F_GETPIPE_SZ)?,
+        size => size?,
+    };
+    Ok(usize::try_from(size).unwrap_or_default())
 }
 
 /// Waits until a write can do something, or tells an error at once. For a descriptor that somebody
@@ -46,7 +47,7 @@ mod tests {
     #[test]
     fn a_pipe_holds_what_it_was_told_to() {
         let (reader, writer) = io::pipe().unwrap();
-        enlarge(writer.as_fd(), 256 << 10).unwrap();
+        assert_eq!(enlarge(writer.as_fd(), 256 << 10).unwrap(), 256 << 10);
         let size = fcntl(&reader, FcntlArg::F_GETPIPE_SZ).unwrap();
         assert_eq!(size, 256 << 10);
         assert!(enlarge(File::open("/dev/null").unwrap().as_fd(), 1 << 20).is_err());

@@ -32,13 +32,13 @@ use crate::sys;
 use lines::{Lane, flush};
 pub use output::Outputs;
 pub use service_logs::ServiceLogs;
-use stream::Stream;
+use stream::{Fifo, Stream};
 use tail::Tail;
 
 /// How long a stream is read on after its container's end, and how long the last lines may take.
 const DRAIN: Duration = Duration::from_secs(1);
-/// What a FIFO holds: fewer, larger steps between the container and us.
-const FIFO_SIZE: usize = 256 << 10;
+/// What a FIFO holds, where the host allows it: fewer, larger steps between the container and us.
+const FIFO_SIZE: usize = 1 << 20;
 
 /// How a service's lines are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,9 +118,9 @@ impl Logs {
         ];
         let mut opened = Vec::new();
         for (side, path) in sides.into_iter().flatten() {
-            let fifo = pipe::OpenOptions::new().open_receiver(path)?;
-            sys::pipe::enlarge(fifo.as_fd(), FIFO_SIZE)?;
-            opened.push((side, fifo));
+            let reader = pipe::OpenOptions::new().open_receiver(path)?;
+            let size = sys::pipe::enlarge(reader.as_fd(), FIFO_SIZE)?;
+            opened.push((side, Fifo { reader, size }));
         }
         known.ended.cancel();
         known.ended = CancellationToken::new();

@@ -1,10 +1,10 @@
 //! One stream of one container: from its FIFO, in whole lines, to whoever writes them down.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,13 @@ use super::line_buffer::LineBuffer;
 use super::lines::Lane;
 use super::tail::Tail;
 
-/// About what is queued at once.
-const BATCH: usize = 64 << 10;
+/// About what is queued at once where lines get a prefix.
+const BATCH: usize = 128 << 10;
+/// Whoever writes as much at once goes on to write: see [`GATHER`].
+const MUCH: usize = 4 << 10;
+/// How long a FIFO is left to fill under a flood. Else each write of the container's would wake us, and
+/// the switching would cost more than the lines.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A stream being read.
 #[derive(Debug)]
@@ -29,43 +34,99 @@ pub(super) struct Stream {
     pub(super) tail: Arc<Mutex<Tail>>,
 }
 
+/// A container's end of the stream, and ours.
+#[derive(Debug)]
+pub(super) struct Fifo {
+    pub(super) reader: pipe::Receiver,
+    /// What it holds, in bytes.
+    pub(super) size: usize,
+}
+
+/// What one look at a FIFO came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// So many bytes, and now it is empty.
+    Bytes(usize),
+    End,
+}
+
 impl Stream {
     /// Reads until the last writer has closed the FIFO, but no longer than [`DRAIN`] once the
     /// container has ended.
-    pub(super) async fn pump(mut self, mut fifo: pipe::Receiver, ended: CancellationToken) {
+    pub(super) async fn pump(mut self, fifo: Fifo, ended: CancellationToken) {
         let mut buffer = LineBuffer::default();
         tokio::select! {
-            () = self.read(&mut fifo, &mut buffer) => {}
+            // The FIFO is ours: an error on it is its end.
+            _ = self.read(fifo, &mut buffer) => {}
             () = drained(&ended) => {}
         }
+        self.send_lines(&mut buffer).await;
         if let Some(last) = buffer.rest() {
             self.send(last).await;
         }
     }
 
-    async fn read(&mut self, fifo: &mut pipe::Receiver, buffer: &mut LineBuffer) {
+    async fn read(&mut self, fifo: Fifo, buffer: &mut LineBuffer) -> io::Result<()> {
+        let Fifo { mut reader, size } = fifo;
         loop {
-            match fifo.read(buffer.space()).await {
-                // The FIFO is ours: an error on it is its end.
-                Ok(0) | Err(_) => return,
-                Ok(bytes) => {
-                    if let Some(lines) = buffer.filled(bytes) {
-                        self.send(lines).await;
-                    }
+            reader.readable().await?;
+            match self.empty(&reader, buffer).await? {
+                Read::End => return Ok(()),
+                Read::Bytes(bytes) if bytes < MUCH => buffer.calm(),
+                // A writer that fills it faster than that must not wait.
+                Read::Bytes(bytes) if bytes >= size / 2 => {}
+                Read::Bytes(_) => {
+                    // While it is registered with the reactor, each write wakes it.
+                    let unwatched = reader.into_nonblocking_fd()?;
+                    sleep(GATHER).await;
+                    reader = pipe::Receiver::from_owned_fd(unwatched)?;
                 }
             }
+        }
+    }
+
+    /// Reads and sends all that is there.
+    async fn empty(
+        &mut self,
+        reader: &pipe::Receiver,
+        buffer: &mut LineBuffer,
+    ) -> io::Result<Read> {
+        let mut all = 0;
+        loop {
+            match reader.try_read_buf(buffer.space()) {
+                Ok(0) => return Ok(Read::End),
+                Ok(bytes) => all += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.send_lines(buffer).await;
+                    return Ok(Read::Bytes(all));
+                }
+                Err(error) => return Err(error),
+            }
+            if buffer.is_full() {
+                self.send_lines(buffer).await;
+            }
+        }
+    }
+
+    async fn send_lines(&mut self, buffer: &mut LineBuffer) {
+        while let Some(lines) = buffer.take() {
+            self.send(lines).await;
         }
     }
 
     /// Takes whole lines, each with its newline.
     async fn send(&mut self, lines: Bytes) {
         let at = SystemTime::now();
+        let count = memchr::memchr_iter(b'\n', &lines).count() as u64;
         self.tail
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(&lines);
         let mut rest = lines.clone();
         let merged = async {
+            if self.prefix.is_empty() {
+                return self.merged.send(rest, count, at).await;
+            }
             while !rest.is_empty() {
                 let (batch, count) = prefixed(&mut rest, &self.prefix);
                 self.merged.send(batch, count, at).await;
@@ -73,7 +134,6 @@ impl Stream {
         };
         let own = async {
             if let Some(own) = &mut self.own {
-                let count = memchr::memchr_iter(b'\n', &lines).count() as u64;
                 own.send(lines, count, at).await;
             }
         };
@@ -85,14 +145,9 @@ impl Stream {
 /// Takes about a [`BATCH`] of lines and puts the prefix before each: it may be much longer than
 /// they are.
 fn prefixed(lines: &mut Bytes, prefix: &[u8]) -> (Bytes, u64) {
-    let ends = memchr::memchr_iter(b'\n', lines);
-    if prefix.is_empty() {
-        let count = ends.count() as u64;
-        return (std::mem::take(lines), count);
-    }
-    let mut batch = BytesMut::with_capacity(BATCH);
+    let mut batch = BytesMut::with_capacity(BATCH.min(2 * lines.len() + prefix.len()));
     let (mut taken, mut count) = (0, 0);
-    for end in ends {
+    for end in memchr::memchr_iter(b'\n', lines) {
         batch.put_slice(prefix);
         batch.put_slice(&lines[taken..=end]);
         taken = end + 1;
@@ -117,7 +172,6 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::fd::OwnedFd;
     use std::thread;
-    use std::time::Duration;
 
     use super::super::line_buffer::{CUT, LINE_MAX};
     use super::super::lines::flush;
@@ -133,7 +187,7 @@ mod tests {
         folder: tempfile::TempDir,
         outputs: Outputs,
         ended: CancellationToken,
-        stream: Option<(Stream, pipe::Receiver)>,
+        stream: Option<(Stream, Fifo)>,
     }
 
     impl Pump {
@@ -148,7 +202,10 @@ mod tests {
                 own: None,
                 tail: Arc::default(),
             };
-            let fifo = pipe::OpenOptions::new().open_receiver(&path).unwrap();
+            let fifo = Fifo {
+                reader: pipe::OpenOptions::new().open_receiver(&path).unwrap(),
+                size: 64 << 10,
+            };
             Self {
                 folder,
                 outputs,
@@ -243,7 +300,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_stalls_costs_whole_lines_and_never_the_container() {
         const LINES: u64 = 200_000;
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
         let mut pump = Pump::new(writer.into());
         let lines: Vec<u8> = (0..LINES)
             .flat_map(|n| format!("line {n:06}\n").into_bytes())
@@ -272,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_marker_stands_where_the_lines_are_missing() {
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
         let mut pump = Pump::new(writer.into());
         let line = format!("{}\n", "x".repeat(1023));
         let container = pump.container(line.repeat(4096).into_bytes());
@@ -321,9 +378,16 @@ mod tests {
     }
 
     #[test]
-    fn without_a_prefix_lines_stay_as_they_are() {
-        let mut lines = Bytes::from_static(b"a\nb\n");
-        let (batch, count) = prefixed(&mut lines, b"");
-        assert_eq!((&batch[..], count, lines.len()), (&b"a\nb\n"[..], 2, 0));
+    fn a_prefix_longer_than_the_lines_makes_more_batches() {
+        let mut lines = Bytes::from("\n".repeat(BATCH));
+        let (mut count, mut batches) = (0, 0);
+        while !lines.is_empty() {
+            let (batch, lines) = prefixed(&mut lines, b"web | ");
+            assert!(batch.len() < BATCH + 64);
+            count += lines;
+            batches += 1;
+        }
+        assert_eq!(count, BATCH as u64);
+        assert!(batches > 6, "{batches}");
     }
 }
