@@ -159,7 +159,10 @@ fn a_command_that_is_not_in_the_image(lab: &Lab) {
 
 fn a_user_that_is_not_in_the_image(lab: &Lab) {
     let services = "  web:\n    image: app:1\n    user: nobody-at-all\n";
-    refused(Task::app(lab, services), &["web", "nobody-at-all"]);
+    refused(
+        Task::app(lab, services),
+        &["compose.yaml:7:11: ", "web", "nobody-at-all"],
+    );
 }
 
 fn published_ports(lab: &Lab) {

@@ -137,6 +137,7 @@ async fn run_pod(
         },
         user_files,
         plan,
+        sources: loaded.sources.clone(),
         prefix,
         running_means: RunningMeans::Started,
         checks: ChecksPlan::default(),
@@ -248,7 +249,10 @@ fn tell(end: &PodEnd) {
             )
         }
         EndCause::CheckFailed { output } => output.clone(),
-        EndCause::LaunchFailed(error) => with_causes(error),
+        EndCause::LaunchFailed(error) => {
+            let place = end.place.iter().map(|place| format!("{place}: "));
+            place.collect::<String>() + &with_causes(error)
+        }
         EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
         EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
         EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),

@@ -197,6 +197,7 @@ pub(super) async fn prepare(
     let prefix = prefix(task, company, &planned);
     let request = PodRequest {
         plan: planned.plan,
+        sources,
         main: PodRequest::main_of(&project),
         owner: Owner {
             mesos: Some(MesosRecord {

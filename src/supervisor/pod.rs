@@ -27,6 +27,7 @@ use super::storage::Storage;
 use super::teardown::blocking;
 use super::user_files::UserFiles;
 use crate::compose::model::Project;
+use crate::compose::source::SourceMap;
 use crate::containerd::NewTask;
 use crate::journal::{Journal, Owner};
 use crate::pod::names::PodId;
@@ -36,6 +37,8 @@ use crate::pod::plan::PodPlan;
 #[derive(Debug)]
 pub struct PodRequest {
     pub plan: PodPlan,
+    /// The files that the plan was made of, for places in them.
+    pub sources: SourceMap,
     /// The service whose end is the pod's.
     pub main: Option<String>,
     pub owner: Owner,
@@ -146,6 +149,7 @@ async fn guard(
     }
     let end = PodEnd {
         cause: EndCause::Fault,
+        place: None,
         services,
         shim_hung: false,
     };
@@ -156,10 +160,11 @@ async fn guard(
 /// A pod's whole life.
 async fn live(
     host: Arc<Host>,
-    request: PodRequest,
+    mut request: PodRequest,
     orders: StopOrders,
     reports: mpsc::Sender<(PodId, PodReport)>,
 ) -> bool {
+    let sources = std::mem::take(&mut request.sources);
     let reporter = Reporter {
         id: request.plan.id.clone(),
         reports,
@@ -170,6 +175,7 @@ async fn live(
             let (plan, error) = *failure;
             let end = PodEnd {
                 cause: EndCause::LaunchFailed(error),
+                place: None,
                 services: not_started(&plan),
                 shim_hung: false,
             };
@@ -189,7 +195,12 @@ async fn live(
     run.kill_all().await;
     run.logs.drain().await;
     let services = run.service_ends();
+    let place = match &cause {
+        EndCause::LaunchFailed(error) => error.span().and_then(|span| sources.place(span)),
+        _ => None,
+    };
     let end = PodEnd {
+        place: place.map(|place| place.to_string()),
         cause,
         services,
         shim_hung: run.shim_hung,
@@ -276,6 +287,7 @@ impl PodRun {
     ) -> Result<Self, Box<(PodPlan, LaunchError)>> {
         let PodRequest {
             plan,
+            sources: _,
             main,
             owner,
             user_files,

@@ -1,6 +1,6 @@
 //! The runtime documents of a pod that is not launched: what `plan` shows. They are made by the
 //! same functions as a launch's, from the same facts; what only a running pod has, its pause
-//! container's pid, is left open.
+//! container's pid and the compiled form of the filter where its runtime takes that, is left open.
 
 use std::path::PathBuf;
 

@@ -48,6 +48,8 @@ pub struct HealthReport {
 #[derive(Debug)]
 pub struct PodEnd {
     pub cause: EndCause,
+    /// Where a file says what could not be launched: `compose.yaml:3:5`.
+    pub place: Option<String>,
     /// In the order of the plan.
     pub services: Vec<ServiceEnd>,
     /// The pod's shim did not answer, and was killed.

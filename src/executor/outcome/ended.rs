@@ -102,11 +102,9 @@ pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             } else {
                 Reason::ContainerLaunchFailed
             };
-            (
-                update(TaskState::Failed, Some(reason)),
-                error.code(),
-                with_causes(error),
-            )
+            let place = end.place.iter().map(|place| format!("{place}: "));
+            let text = place.collect::<String>() + &with_causes(error);
+            (update(TaskState::Failed, Some(reason)), error.code(), text)
         }
         EndCause::Stopped(reason) => (
             update(TaskState::Killed, None),
@@ -269,6 +267,7 @@ mod tests {
     fn update(cause: EndCause, services: Vec<ServiceEnd>) -> StatusUpdate {
         let end = PodEnd {
             cause,
+            place: Some("compose.yaml:3:5".to_owned()),
             services,
             shim_hung: false,
         };

@@ -297,6 +297,7 @@ fn tell(update: StatusUpdate) -> Action {
 fn stopped(reason: StopReason) -> PodEnd {
     PodEnd {
         cause: EndCause::Stopped(reason),
+        place: None,
         services: Vec::new(),
         shim_hung: false,
     }

@@ -46,6 +46,7 @@ fn launched(roster: &mut Roster, ids: &[&str]) -> Vec<Ordinal> {
 fn end(cause: EndCause) -> PodEnd {
     PodEnd {
         cause,
+        place: None,
         services: Vec::new(),
         shim_hung: false,
     }
