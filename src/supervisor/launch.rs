@@ -1,4 +1,5 @@
-//! From a plan to running services, in order: record, lease, images, sandbox, containers.
+//! From a plan to running services, in order: record; the sandbox with its pause container, and
+//! beside it all that the services' containers are made of ([`super::prepare`]); containers.
 //!
 //! An order to stop is obeyed between the steps; a call to containerd is never cut off in its
 //! middle, since its effect could come after all is torn down. Only the import of images, which
@@ -6,42 +7,30 @@
 
 use std::str::FromStr;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use tracing::{debug, warn};
 
-use super::configs;
-use super::container::{self, NewContainer, Root, Running};
+use super::container::{self, NewContainer, Running};
 use super::course::Course;
-use super::documents;
-use super::extra_processes::ExtraProcesses;
-use super::healthcheck::ServiceProbe;
-use super::image_root;
 use super::images::{self, PodImage};
 use super::launch_error::{LaunchError, create_error};
 use super::logs::ServiceLogs;
 use super::pod::PodRun;
+use super::prepare::{Documents, Prepared};
 use super::report::ServiceState;
 use super::runtime::OciRuntime;
 use super::sandbox::{self, RunDir};
-use super::storage::Storage;
 use super::teardown::blocking;
-use crate::containerd::{Labels, LeaseId, Runtime, SnapshotKey};
+use crate::containerd::{Labels, LeaseId, Runtime};
 use crate::journal::Step;
 use crate::logfile::Rotation;
-use crate::oci::{self, ContainerInput, PauseRef, Spec};
+use crate::oci;
 use crate::pod::logging::LoggingPlan;
 use crate::pod::plan::{ContainerPlan, SeccompPlan, Signal};
 use crate::sys::fifo;
 
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
 const LABEL_MAX: usize = 512;
-
-/// What one service's container is made of.
-struct Documents {
-    root: Root,
-    spec: Spec,
-    extras: ExtraProcesses,
-}
 
 impl PodRun {
     /// Makes the pod, all but the start of its services. After an error, what has been made is in
@@ -53,57 +42,30 @@ impl PodRun {
         self.journal.intent(&Step::Lease)?;
         let host = std::sync::Arc::clone(&self.host);
         self.progress(images::described(&self.plan)).await;
+        let run = sandbox::make(&host, &self.plan, &self.journal)?;
         let cgroups = host.cgroups.clone();
         // The kernel makes the first move of a process into a cgroup wait: this one, which waits
         // beside the calls to containerd, and not the runtime's.
         let warm = blocking(move || cgroups.warm_up());
-        let images = async {
-            host.client
-                .leases()
-                .create(&lease, labels.clone())
-                .await
-                .map_err(LaunchError::Lease)?;
-            tokio::select! {
-                images = images::of_pod(&host.client, &lease, &host.snapshotter, &self.plan, &self.user_files) => images,
-                order = self.orders.ordered() => Err(LaunchError::Stopped(order.reason)),
-            }
-        };
-        let (warm, images) = tokio::join!(warm, images);
+        let pause = sandbox::make_pause(&host, &self.plan, &self.journal, &labels);
+        let prepared = self.prepare(&lease, &labels, &run);
+        let (warm, pause, prepared) = tokio::join!(warm, pause, prepared);
         if let Err(error) = warm {
             debug!(%error, "cgroups can't be warmed up");
         }
-        let images = images?;
-        let leased = host.client.with_lease(&lease);
-        self.go_on()?;
-        let containers = self.plan.containers.len();
-        let declared: Vec<&[String]> = images[..containers]
-            .iter()
-            .map(|image| image.volumes.as_slice())
-            .collect();
-        self.plan.add_image_volumes(&declared);
-
-        let run = sandbox::make(&host, &self.plan, &self.journal)?;
-        self.mount_images(&leased, &images[containers..]).await?;
-        self.storage = Storage::set_up(&self.plan, &self.user_files, &self.journal)?;
-        configs::write(&self.plan, &run, &self.user_files, &self.journal)?;
+        // Whatever else went wrong, pause is there to be taken away.
+        let pause = pause.map(|(pause, runtime)| (self.pause.insert(pause).pid, runtime));
+        let Prepared {
+            plan,
+            images,
+            storage,
+            probes,
+            documents,
+        } = prepared?;
+        let (pause_pid, runtime) = pause?;
+        self.plan = plan;
+        self.storage = storage;
         self.keep_logs();
-        self.go_on()?;
-
-        let probe = |(container, image): (&ContainerPlan, &PodImage)| {
-            let file = container.life.healthcheck.as_ref();
-            ServiceProbe::of(file, image.healthcheck.as_ref())
-        };
-        let services = self.plan.containers.iter();
-        let probes: Vec<_> = services.zip(&images).map(probe).collect();
-
-        // The documents are ready by the time that pause is, but for its pid.
-        let documents = self.documents(&leased, &images, &probes, &run);
-        let pause = sandbox::make_pause(&host, &self.plan, &self.journal, &labels);
-        let (documents, pause) = tokio::join!(documents, pause);
-        let (pause, runtime) = pause?;
-        let pause_pid = pause.pid;
-        self.pause = Some(pause);
-        let documents = documents?;
         self.storage
             .pin_volumes(&self.plan, &self.user_files, &self.journal)?;
         self.go_on()?;
@@ -171,96 +133,11 @@ impl PodRun {
     }
 
     /// An error when an order to stop has come.
-    fn go_on(&self) -> Result<(), LaunchError> {
+    pub(super) fn go_on(&self) -> Result<(), LaunchError> {
         match self.orders.current() {
             Some(order) => Err(LaunchError::Stopped(order.reason)),
             None => Ok(()),
         }
-    }
-
-    /// Mounts the images that containers mount, read-only.
-    async fn mount_images(
-        &self,
-        leased: &crate::containerd::Client,
-        images: &[PodImage],
-    ) -> Result<(), LaunchError> {
-        for (plan, image) in self.plan.images.iter().zip(images) {
-            let (key, path) = (plan.key.clone(), plan.path.clone());
-            self.journal.intent(&Step::Snapshot { key: key.clone() })?;
-            let chain = image.chain_id.to_string();
-            let mounts = leased
-                .snapshots(&self.host.snapshotter)
-                .view(&key, &chain, Labels::new())
-                .await
-                .map_err(|source| LaunchError::Root {
-                    service: plan.service.clone(),
-                    source,
-                })?;
-            self.journal.intent(&Step::Mount { path: path.clone() })?;
-            image_root::mount(&mounts, &path)?;
-        }
-        Ok(())
-    }
-
-    /// A root and a runtime document for each container.
-    async fn documents(
-        &self,
-        leased: &crate::containerd::Client,
-        images: &[PodImage],
-        probes: &[Option<ServiceProbe>],
-        run: &RunDir,
-    ) -> Result<Vec<Documents>, LaunchError> {
-        let one = async |service: usize| {
-            let plan = &self.plan.containers[service];
-            let image = &images[service];
-            let name = || plan.service.value.clone();
-            let key = plan.id.to_string();
-            let chain = image.chain_id.to_string();
-            self.journal.intent(&Step::Snapshot { key: key.clone() })?;
-            let mounts = leased
-                .snapshots(&self.host.snapshotter)
-                .prepare(&key, Some(&chain), Labels::new())
-                .await
-                .map_err(|source| LaunchError::Root {
-                    service: name(),
-                    source,
-                })?;
-            let accounts =
-                image_root::look_into(&mounts, &run.look(), plan, &image.defaults, &self.storage)?;
-            let found = documents::find(plan, &self.user_files)?;
-            let files = documents::files(run, service, &self.host.pause_root);
-            for line in oci::lowered(plan, &self.host.facts) {
-                warn!("{line}");
-            }
-            let input = ContainerInput {
-                plan,
-                sandbox: &self.plan.sandbox,
-                image: &image.defaults,
-                accounts: &accounts,
-                files: &files,
-                devices: &found.devices,
-                seccomp: found.seccomp.as_ref(),
-                pause: PauseRef::Unknown,
-            };
-            let spec = oci::container_spec(&self.host.base, &self.host.facts, &input)
-                .map_err(|error| LaunchError::Spec(Box::new(error)))?;
-            let process = spec
-                .process()
-                .as_ref()
-                .expect("each container has a process");
-            let probe = probes[service].as_ref();
-            let extras = ExtraProcesses::of(plan, image, process, &accounts, probe)?;
-            let snapshot = SnapshotKey {
-                snapshotter: self.host.snapshotter.clone(),
-                key,
-            };
-            Ok(Documents {
-                root: Root { snapshot, mounts },
-                spec,
-                extras,
-            })
-        };
-        try_join_all((0..self.plan.containers.len()).map(one)).await
     }
 
     /// Creates every container's task: its processes wait in their namespaces to be started.

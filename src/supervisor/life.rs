@@ -236,7 +236,8 @@ impl PodRun {
         self.logs.ended(service);
         info!(service, %status, oom = oom.is_some(), "the service has ended");
         // A service killed from nowhere may only have gone down with its pod.
-        if status == ExitStatus::Signal(Signal::KILL) && oom.is_none() && !forced {
+        let from_nowhere = oom.is_none() && !forced && !self.stopping;
+        if status == ExitStatus::Signal(Signal::KILL) && from_nowhere {
             self.settle_pause().await;
         }
         if self.stopping || self.sandbox_died() {

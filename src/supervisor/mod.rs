@@ -1,8 +1,8 @@
 //! A [`PodPlan`](crate::pod::plan::PodPlan), running: launched, watched, stopped, taken away.
 //!
-//! [`host`] is what pods run on, asked once; [`pod`] is one pod's life, `launch` its beginning,
-//! `life` and `wind_down` its middle and end, `teardown` what follows. What the rest of the program
-//! learns of it is in [`report`].
+//! [`host`] is what pods run on, asked once; [`pod`] is one pod's life, `launch` its beginning with
+//! what `prepare` makes ready, `life` and `wind_down` its middle and end, `teardown` what follows.
+//! What the rest of the program learns of it is in [`report`].
 
 pub mod checks;
 mod configs;
@@ -31,6 +31,7 @@ mod obstacles;
 mod orders;
 mod pause_root;
 pub mod pod;
+mod prepare;
 pub mod preview;
 mod probes;
 mod progress;
