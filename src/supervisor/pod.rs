@@ -183,7 +183,7 @@ async fn live(
             return true;
         }
     };
-    let cause = match run.launch().await {
+    let cause = match Box::pin(run.launch()).await {
         Ok(()) => run.supervise().await,
         Err(LaunchError::Stopped(reason)) => EndCause::Stopped(reason),
         Err(error) => EndCause::LaunchFailed(error),
