@@ -9,7 +9,11 @@ use crate::lab::program::Up;
 use crate::trial::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![Containerd: a_pod_runs_with_crun_where_crun_runs].into()
+    tests![Containerd:
+        a_pod_runs_with_crun_where_crun_runs,
+        crun_filters_calls_as_runc_does,
+    ]
+    .into()
 }
 
 const SLEEPS: &str = r#"
@@ -38,4 +42,38 @@ fn a_pod_runs_with_crun_where_crun_runs(lab: &Lab) {
         "no crun state of {id}"
     );
     drop(up);
+}
+
+/// crun gets the filter finished, and runc as a profile. Only the filter keeps a process without
+/// capabilities from a user namespace of its own; the rest is as common as calls are.
+fn crun_filters_calls_as_runc_does(lab: &Lab) {
+    const TRIES: &str = r#"
+  one:
+    image: app:1
+    cap_drop: [ALL]
+    command:
+      - sh
+      - -c
+      - |
+        grep Seccomp: /proc/self/status
+        unshare -U true && echo a namespace of its own
+        linux32 true && echo personality as ever
+        echo x > /dev/shm/x && rm /dev/shm/x && sleep 0.1 && echo done
+"#;
+    let said = |lab: &Lab| {
+        let mut up = Up::app(lab, TRIES).start();
+        let end = up.until_end();
+        assert!(end.success(), "{end}: {}", up.stderr());
+        up.stdout()
+    };
+    let by_runc = said(lab);
+    let by_crun = {
+        let _hugetlb = Hugetlb::mount();
+        said(lab)
+    };
+    assert_eq!(by_runc, by_crun);
+    assert!(by_crun.contains("Seccomp:\t2"), "{by_crun}");
+    assert!(!by_crun.contains("a namespace of its own"), "{by_crun}");
+    assert!(by_crun.contains("personality as ever"), "{by_crun}");
+    assert!(by_crun.contains("done"), "{by_crun}");
 }

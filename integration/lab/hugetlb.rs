@@ -41,8 +41,21 @@ impl Hugetlb {
 impl Drop for Hugetlb {
     fn drop(&mut self) {
         if self.mounted {
+            // With a cgroup left, the hierarchy would stay for good, where nobody sees it.
+            remove_below(Path::new(Self::PLACE));
             umount2(Self::PLACE, MntFlags::MNT_DETACH).expect("it is mounted");
             fs::remove_dir(Self::PLACE).expect("it is empty");
+        }
+    }
+}
+
+/// Removes every cgroup below, the deepest first. The hierarchy is ours, and what ran in it has
+/// ended: one that is in use is told of by the hierarchy's staying.
+fn remove_below(cgroup: &Path) {
+    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_below(&entry.path());
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }
