@@ -8,6 +8,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::json::assert_fields;
 use crate::lab::program::{Up, UpRun};
 use crate::lab::task::Task;
 use crate::lab::{EXECUTOR, Lab};
@@ -17,6 +18,8 @@ use crate::wait::{self, PATIENCE};
 pub(crate) fn tests() -> Vec<Test> {
     let up = tests![Containerd:
         ps_and_inspect_tell_of_services,
+        ps_tells_health_and_restarts,
+        a_pod_that_is_not_clear_is_told_with_those_there_are,
         logs_are_shown_by_service_and_time,
         logs_are_followed_to_the_end,
         exec_passes_streams_and_codes,
@@ -60,13 +63,13 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn ok(lab: &Lab, words: &[&str]) -> String {
+pub(crate) fn ok(lab: &Lab, words: &[&str]) -> String {
     let output = lab.output(words);
     assert!(output.status.success(), "{words:?}: {}", output.status);
     text(&output)
 }
 
-fn json(lab: &Lab, words: &[&str]) -> Value {
+pub(crate) fn json(lab: &Lab, words: &[&str]) -> Value {
     serde_json::from_str(&ok(lab, words)).expect("it is JSON")
 }
 
@@ -139,6 +142,94 @@ fn ps_and_inspect_tell_of_services(lab: &Lab) {
     let services = inspected[0]["services"].as_array().expect("a list");
     assert_eq!(services.len(), 1);
     assert_eq!(services[0]["document"]["process"]["args"][0], "sh");
+}
+
+fn ps_tells_health_and_restarts(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    volumes: [./share:/share]
+    command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+    healthcheck:
+      test: [CMD, test, -e, /share/well]
+      interval: 100ms
+      start_period: 1h
+      start_interval: 100ms
+      retries: 2
+  shaky:
+    image: app:1
+    restart: on-failure
+    stop_grace_period: 0s
+    command: [sh, -c, "echo x >> /runs; [ $$(wc -l < /runs) -ge 3 ] && exec sleep 1000; exit 1"]
+"#;
+    let up = Up::app(lab, services);
+    let share = up.folder().join("share");
+    fs::create_dir(&share).expect("the fixture's folder takes a folder");
+    let _run = up.start();
+    let until = |what: &str, health: &str, restarts: u64| {
+        wait::until(what, PATIENCE, || {
+            let output = lab.output(&["ps", "--pod", "app", "--format", "json"]);
+            let pods: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let services = &pods[0]["services"];
+            let shaky = (&services[1]["status"], &services[1]["restarts"]);
+            let is_so =
+                services[0]["health"] == health && shaky == (&"running".into(), &restarts.into());
+            is_so.then(|| services.clone())
+        })
+    };
+    let services = until("a start", "starting", 2);
+    assert_eq!(services[0]["restarts"], 0);
+    assert_eq!(services[1]["health"], Value::Null);
+    fs::write(share.join("well"), "").expect("the service's folder takes a file");
+    until("health", "healthy", 2);
+    let table = ok(lab, &["ps", "--pod", "app"]);
+    let row = |name: &str| -> Vec<&str> {
+        let row = table.lines().find(|line| line.contains(name));
+        let cells = row.expect("it has a row").split_whitespace();
+        cells.skip(3).take(4).collect()
+    };
+    assert_eq!(row(" web "), ["web", "running", "healthy", "0"], "{table}");
+    assert_eq!(row(" shaky "), ["shaky", "running", "-", "2"], "{table}");
+    fs::remove_file(share.join("well")).expect("it is there");
+    until("ill health", "unhealthy", 2);
+}
+
+fn a_pod_that_is_not_clear_is_told_with_those_there_are(lab: &Lab) {
+    let runs = [two(lab), two_beside(lab)];
+    let pods = json(lab, &["ps", "-A", "--format", "json"]);
+    let ids: Vec<&str> = (0..2).filter_map(|n| pods[n]["pod"].as_str()).collect();
+    let commands: [&[&str]; 7] = [
+        &["ps"],
+        &["inspect"],
+        &["logs"],
+        &["stats", "--no-stream"],
+        &["events"],
+        &["down"],
+        &["exec"],
+    ];
+    for command in commands {
+        for (word, told) in [("app", "more than one"), ("nope", "there are: ")] {
+            let flags = [command, &["--pod", word]].concat();
+            let output = if command == ["exec"] {
+                exec(lab, &["--pod", word, "web", "true"]).1
+            } else {
+                lab.output(&flags)
+            };
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{flags:?}: {error}");
+            for words in [told, ids[0], ids[1]] {
+                assert!(error.contains(words), "no {words:?}: {flags:?}: {error}");
+            }
+        }
+    }
+    drop(runs);
+}
+
+/// Another pod of the same project.
+fn two_beside(lab: &Lab) -> UpRun {
+    let mut run = Up::app(lab, TWO).start();
+    run.until_stdout("up");
+    run
 }
 
 fn logs_are_shown_by_service_and_time(lab: &Lab) {
@@ -383,10 +474,9 @@ fn events_are_told_as_they_happen(lab: &Lab) {
         .iter()
         .find(|event| event["event"] == "exit" && event["service"] == "only");
     let exit = exit.expect("it was told");
-    assert_eq!(
-        (&exit["exit_code"], &exit["schema"]),
-        (&3.into(), &1.into())
-    );
+    assert_eq!(exit["exit_code"], 3);
+    let fields = "schema time event pod task project service exit_code";
+    seen.iter().for_each(|event| assert_fields(event, fields));
     follow.kill().expect("it runs");
     follow.wait().expect("it ends");
 }

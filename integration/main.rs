@@ -18,6 +18,7 @@ mod checks;
 mod cleanup;
 mod client;
 mod commands;
+mod complaints;
 mod corpora;
 mod doctor;
 mod executor_crash;
@@ -28,6 +29,7 @@ mod image;
 mod image_archive;
 mod images;
 mod isolation;
+mod json;
 mod kill_during_launch;
 mod lab;
 mod lease;
@@ -55,6 +57,7 @@ mod stop;
 mod storage;
 mod storage_attacks;
 mod sys;
+mod terminal;
 mod threats;
 mod time_limit;
 mod trial;
@@ -111,6 +114,9 @@ fn tests() -> Vec<Test> {
         runtimes::tests(),
         up::tests(),
         commands::tests(),
+        json::tests(),
+        terminal::tests(),
+        complaints::tests(),
         managed::tests(),
         own_cgroup::tests(),
         doctor::tests(),

@@ -40,7 +40,7 @@ pub(super) fn run(
         .select(project, host, environment, Otherwise::All)?;
     let shown = block_on(async {
         let mut shown = Vec::new();
-        for state in state::look(pods).await {
+        for state in state::look(pods, &host.folders()).await {
             for service in &args.services {
                 state.pod.service(service).map_err(CommandError::failed)?;
             }

@@ -13,7 +13,8 @@ use super::pod_flags::{Otherwise, PodFlags};
 use super::project::ProjectFlags;
 use super::table::table;
 use crate::containerd::rfc3339;
-use crate::operator::state::{self, PodState, ServiceState};
+use crate::journal::HealthView;
+use crate::operator::state::{self, PodState, ServiceNow, ServiceState};
 
 /// Flags of `ps`.
 #[derive(Clone, Debug, Args)]
@@ -23,7 +24,8 @@ use crate::operator::state::{self, PodState, ServiceState};
   compose-executor ps --pod web.3f2a     one pod, by its task's id or the beginning of it
   compose-executor ps --format json      an array, an object a pod; \"schema\": 1 in each
 
-A pod is \"alive\" as long as the process that runs it; what a dead one left, `cleanup` takes away.")]
+A pod is \"alive\" as long as the process that runs it; what a dead one left, `cleanup` takes away.
+Health is that of services with a health check while they run: starting, healthy, unhealthy.")]
 pub(super) struct PsArgs {
     #[command(flatten)]
     pods: PodFlags,
@@ -51,7 +53,7 @@ pub(super) fn run(
         exit::print(&ids.concat())?;
         return Ok(exit::SUCCESS);
     }
-    let states = block_on(async { Ok(state::look(pods).await) })?;
+    let states = block_on(async { Ok(state::look(pods, &host.folders()).await) })?;
     let text = match args.format {
         Format::Table => people(&states),
         Format::Json => format!("{:#}\n", states.iter().map(show).collect::<Value>()),
@@ -70,13 +72,17 @@ fn people(states: &[PodState]) -> String {
                 record.task.clone(),
                 state.pod.owner.word().to_owned(),
                 service.service.clone(),
-                status(*now),
+                status(now.state),
+                now.health().map_or("-", HealthView::word).to_owned(),
+                now.restarts().to_string(),
                 service.image.clone(),
             ]);
         }
     }
     table(
-        ["POD", "TASK", "OWNER", "SERVICE", "STATUS", "IMAGE"],
+        [
+            "POD", "TASK", "OWNER", "SERVICE", "STATUS", "HEALTH", "RESTARTS", "IMAGE",
+        ],
         &rows,
     )
 }
@@ -91,14 +97,16 @@ fn status(state: ServiceState) -> String {
 /// A pod for programs; `inspect` adds to it.
 pub(super) fn show(state: &PodState) -> Value {
     let record = &state.pod.record;
-    let service = |(service, now): (&crate::journal::ServiceRecord, &ServiceState)| {
+    let service = |(service, now): (&crate::journal::ServiceRecord, &ServiceNow)| {
         json!({
             "service": service.service,
             "container": service.container,
             "image": service.image,
-            "status": now.word(),
-            "pid": now.pid(),
-            "exit_code": now.exit_code(),
+            "status": now.state.word(),
+            "pid": now.state.pid(),
+            "exit_code": now.state.exit_code(),
+            "health": now.health().map(HealthView::word),
+            "restarts": now.restarts(),
         })
     };
     let services = record.services.iter().zip(&state.services);

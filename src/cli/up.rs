@@ -44,9 +44,9 @@ use crate::supervisor::user_files::UserFiles;
   compose-executor up --containerd managed     a containerd of our own, for as long as it is needed
 
 Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
-stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`, and its logs end
-with it. Exits with the main service's code, else the first
-failure's, else 0; 130 after Ctrl-C.")]
+stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`, and its logs go
+with it; `logs -f` beside it has them to the last line. Exits with the main service's code, else the
+first failure's, else 0; 130 after Ctrl-C.")]
 pub(super) struct UpArgs {
     #[command(flatten)]
     detach: DetachFlags,

@@ -16,6 +16,7 @@
 //! <state>/locks/<pod>             held by the pod's owner
 //! <state>/managed/                a containerd of our own: its socket, its state, who uses it
 //! <state>/pods/<pod>/netns        its network namespace, mounted
+//! <state>/pods/<pod>/view.json    what its owner knows of its services, where there is any
 //! <state>/pods/<pod>/…            its /dev/shm and pinned files, mounted; its FIFOs, hosts files
 //! ```
 
@@ -133,6 +134,11 @@ impl Folders {
 
     pub fn netns(&self, pod: &PodId) -> PathBuf {
         self.pod_state(pod).join("netns")
+    }
+
+    /// What a pod's owner lets others see of its services.
+    pub fn view(&self, pod: &PodId) -> PathBuf {
+        self.pod_state(pod).join("view.json")
     }
 
     /// The folder of a pod's logs, where there is no sandbox for them. It goes with the pod.

@@ -14,6 +14,7 @@ mod folders;
 mod lock;
 mod record;
 mod step;
+mod view;
 mod writer;
 
 pub use folders::{Folders, FoldersError};
@@ -25,4 +26,5 @@ pub use record::{
     ServiceRecord, Stored,
 };
 pub use step::{Entry, State, Step};
+pub use view::{HealthView, PodView, ServiceView};
 pub use writer::{Journal, JournalError};

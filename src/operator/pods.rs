@@ -39,9 +39,12 @@ pub enum Selector {
 pub enum SelectError {
     #[error("the pods of this host can't be told")]
     Path(#[from] PathError),
-    #[error("no pod of this host has the id, the task or a prefix \"{0}\"; `ps -A` lists all")]
-    Unknown(String),
-    #[error("\"{word}\" may mean more than one pod: {}", pods.join(", "))]
+    #[error(
+        "no pod of this host has the id, the task or a prefix \"{word}\"; {}",
+        there_are(pods)
+    )]
+    Unknown { word: String, pods: Vec<String> },
+    #[error("\"{word}\" may mean more than one pod: {}", some(pods))]
     Ambiguous { word: String, pods: Vec<String> },
     #[error("no pod of the project \"{0}\" is on this host")]
     NoProject(String),
@@ -49,7 +52,7 @@ pub enum SelectError {
     NoFolder(PathBuf),
     #[error("no pod is on this host")]
     None,
-    #[error("there is more than one pod, name one with --pod: {}", .0.join(", "))]
+    #[error("there is more than one pod, name one with --pod: {}", some(.0))]
     Many(Vec<String>),
     #[error("the pod {pod} has no service \"{service}\"; it has {}", known.join(", "))]
     Service {
@@ -156,7 +159,10 @@ fn one<'a>(pods: &'a [HostPod], word: &str) -> Result<&'a HostPod, SelectError> 
         exact
     };
     match found.as_slice() {
-        [] => Err(SelectError::Unknown(word.to_owned())),
+        [] => Err(SelectError::Unknown {
+            word: word.to_owned(),
+            pods: titles(pods),
+        }),
         [pod] => Ok(pod),
         many => Err(SelectError::Ambiguous {
             word: word.to_owned(),
@@ -168,6 +174,24 @@ fn one<'a>(pods: &'a [HostPod], word: &str) -> Result<&'a HostPod, SelectError> 
 /// The same folder without links; a folder that is gone stays as it was called.
 fn real(folder: &Path) -> PathBuf {
     folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
+/// How many pods an error names.
+const NAMED: usize = 10;
+
+fn some(pods: &[String]) -> String {
+    let named = pods[..pods.len().min(NAMED)].join(", ");
+    match pods.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more; `ps -A` lists all"),
+    }
+}
+
+fn there_are(pods: &[String]) -> String {
+    match pods {
+        [] => "there is none".to_owned(),
+        pods => format!("there are: {}", some(pods)),
+    }
 }
 
 fn titles(pods: &[HostPod]) -> Vec<String> {
@@ -252,8 +276,27 @@ mod tests {
         assert!(
             matches!(named("0123"), Err(SelectError::Ambiguous { pods, .. }) if pods.len() == 2)
         );
-        assert!(matches!(named("nope"), Err(SelectError::Unknown(_))));
-        assert!(matches!(named(""), Err(SelectError::Unknown(_))));
+        for word in ["nope", ""] {
+            assert!(matches!(named(word), Err(SelectError::Unknown { .. })));
+        }
+    }
+
+    #[test]
+    fn a_word_that_does_not_mean_one_pod_is_told_with_those_it_may_mean() {
+        let told = |word| named(word).unwrap_err().to_string();
+        insta::assert_snapshot!(told("0123"), @r#""0123" may mean more than one pod: 0123456789ab (web-1), 0123ffffffff (web-12)"#);
+        insta::assert_snapshot!(told("nope"), @r#"no pod of this host has the id, the task or a prefix "nope"; there are: 0123456789ab (web-1), 0123ffffffff (web-12), fedcba987654 (db)"#);
+        let selector = Selector::Named(vec!["x".to_owned()]);
+        let none = selector.of(Vec::new()).unwrap_err().to_string();
+        assert!(none.ends_with("; there is none"), "{none}");
+        let many: Vec<_> = (0..12)
+            .map(|n| pod(&format!("{n:012x}"), "t", "/a"))
+            .collect();
+        let many = selector.of(many).unwrap_err().to_string();
+        assert!(
+            many.ends_with("(t) and 2 more; `ps -A` lists all"),
+            "{many}"
+        );
     }
 
     #[test]

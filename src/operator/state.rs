@@ -1,12 +1,14 @@
-//! How the services of pods are, by containerd's word.
+//! How the services of pods are: by containerd's word, and by that of the process that runs them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
+use tracing::warn;
 
 use super::pods::{HostPod, OwnerState, connect};
 use crate::containerd::{Client, Task, TaskStatus};
+use crate::journal::{Folders, HealthView, PodView, ServiceView};
 
 /// What is known of a container now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +33,34 @@ pub enum ServiceState {
 #[derive(Clone, Debug)]
 pub struct PodState {
     pub pod: HostPod,
-    pub services: Vec<ServiceState>,
+    pub services: Vec<ServiceNow>,
+}
+
+/// A service now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceNow {
+    pub state: ServiceState,
+    view: ServiceView,
+}
+
+impl ServiceNow {
+    /// Of one that runs and has a health check.
+    pub fn health(self) -> Option<HealthView> {
+        self.view.health.filter(|_| self.state.pid().is_some())
+    }
+
+    /// How often it was started again, or is about to be.
+    pub fn restarts(self) -> u64 {
+        self.view.restarts
+    }
 }
 
 /// A client for each of the pods' containerds, and why there is none.
 type Clients = BTreeMap<(PathBuf, String), Option<Client>>;
 
 /// Looks at all these pods. A containerd that does not answer is no error: its containers' states
-/// are not known.
-pub async fn look(pods: Vec<HostPod>) -> Vec<PodState> {
+/// are not known; nor is a view that can't be read, which is told of.
+pub async fn look(pods: Vec<HostPod>, folders: &Folders) -> Vec<PodState> {
     let mut clients = Clients::new();
     let mut tasks = BTreeMap::new();
     for pod in &pods {
@@ -59,9 +80,16 @@ pub async fn look(pods: Vec<HostPod>) -> Vec<PodState> {
     let look = |pod: HostPod| {
         let at = &pod.record.containerd;
         let tasks = &tasks[&(at.socket.clone(), at.namespace.clone())];
+        let view = PodView::read(&folders.view(&pod.record.pod)).unwrap_or_else(|error| {
+            warn!(%error, "health and restarts are not known");
+            PodView::of([])
+        });
         let services = pod.record.services.iter();
         let services = services
-            .map(|service| ServiceState::of(tasks.as_ref(), &service.container))
+            .map(|service| ServiceNow {
+                state: ServiceState::of(tasks.as_ref(), &service.container),
+                view: view.service(&service.service),
+            })
             .collect();
         PodState { pod, services }
     };

@@ -16,6 +16,7 @@ use super::silence::Way;
 use super::teardown::blocking;
 use crate::compose::model::ByteSize;
 use crate::containerd::{Process, TaskStatus};
+use crate::journal::{PodView, ServiceView};
 use crate::network;
 use crate::pod::plan::{Sharing, Signal};
 
@@ -35,6 +36,7 @@ impl PodRun {
     pub(super) async fn supervise(&mut self) -> EndCause {
         loop {
             self.announce().await;
+            self.show();
             if let Some(verdict) = self.course.verdict() {
                 return self.cause(verdict);
             }
@@ -122,6 +124,26 @@ impl PodRun {
                     .await;
             }
         }
+    }
+
+    /// Lets `ps` see what only we know. It is for those who look: the pod goes on without it.
+    fn show(&mut self) {
+        let services = self.plan.containers.iter().enumerate().map(|(i, it)| {
+            let view = ServiceView {
+                health: self.course.health(i).map(HealthStatus::view),
+                restarts: self.course.restarts(i),
+            };
+            (it.service.value.clone(), view)
+        });
+        let view = PodView::of(services);
+        if view == self.view {
+            return;
+        }
+        let path = self.host.folders.view(&self.plan.id);
+        if let Err(error) = view.write(&path) {
+            warn!(%error, "health and restarts of services can't be shown");
+        }
+        self.view = view;
     }
 
     /// Tells how far the start is, unless that has been told often enough.

@@ -29,7 +29,7 @@ use super::user_files::UserFiles;
 use crate::compose::model::Project;
 use crate::compose::source::SourceMap;
 use crate::containerd::NewTask;
-use crate::journal::{Journal, Owner};
+use crate::journal::{Journal, Owner, PodView};
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
 
@@ -259,6 +259,8 @@ pub(super) struct PodRun {
     pub(super) way: Way,
     /// Its shim did not answer, and was killed.
     pub(super) shim_hung: bool,
+    /// What others were let see of the services last.
+    pub(super) view: PodView,
     pub(super) reporter: Reporter,
 }
 
@@ -329,6 +331,7 @@ impl PodRun {
                 healthy: None,
                 way: Way::Containerd,
                 shim_hung: false,
+                view: PodView::of([]),
                 reporter,
             }),
             Err(error) => Err(Box::new((plan, LaunchError::Journal(error)))),

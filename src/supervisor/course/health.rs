@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::journal::HealthView;
+
 /// How many results are kept.
 const KEPT: usize = 5;
 
@@ -33,10 +35,15 @@ pub enum HealthStatus {
 impl HealthStatus {
     /// Docker's word for it.
     pub fn as_str(self) -> &'static str {
+        self.view().word()
+    }
+
+    /// As others see it.
+    pub(crate) fn view(self) -> HealthView {
         match self {
-            Self::Starting => "starting",
-            Self::Healthy => "healthy",
-            Self::Unhealthy => "unhealthy",
+            Self::Starting => HealthView::Starting,
+            Self::Healthy => HealthView::Healthy,
+            Self::Unhealthy => HealthView::Unhealthy,
         }
     }
 }
