@@ -195,7 +195,7 @@ fn ps_tells_health_and_restarts(lab: &Lab) {
 }
 
 fn a_pod_that_is_not_clear_is_told_with_those_there_are(lab: &Lab) {
-    let runs = [two(lab), two_beside(lab)];
+    let _runs = [two(lab), two_beside(lab)];
     let pods = json(lab, &["ps", "-A", "--format", "json"]);
     let ids: Vec<&str> = (0..2).filter_map(|n| pods[n]["pod"].as_str()).collect();
     let commands: [&[&str]; 7] = [
@@ -222,7 +222,6 @@ fn a_pod_that_is_not_clear_is_told_with_those_there_are(lab: &Lab) {
             }
         }
     }
-    drop(runs);
 }
 
 /// Another pod of the same project.
@@ -476,7 +475,9 @@ fn events_are_told_as_they_happen(lab: &Lab) {
     let exit = exit.expect("it was told");
     assert_eq!(exit["exit_code"], 3);
     let fields = "schema time event pod task project service exit_code";
-    seen.iter().for_each(|event| assert_fields(event, fields));
+    for event in &seen {
+        assert_fields(event, fields);
+    }
     follow.kill().expect("it runs");
     follow.wait().expect("it ends");
 }

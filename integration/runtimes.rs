@@ -47,7 +47,7 @@ fn a_pod_runs_with_crun_where_crun_runs(lab: &Lab) {
 /// crun gets the filter finished, and runc as a profile. Only the filter keeps a process without
 /// capabilities from a user namespace of its own; the rest is as common as calls are.
 fn crun_filters_calls_as_runc_does(lab: &Lab) {
-    const TRIES: &str = r#"
+    const TRIES: &str = r"
   one:
     image: app:1
     cap_drop: [ALL]
@@ -59,7 +59,7 @@ fn crun_filters_calls_as_runc_does(lab: &Lab) {
         unshare -U true && echo a namespace of its own
         linux32 true && echo personality as ever
         echo x > /dev/shm/x && rm /dev/shm/x && sleep 0.1 && echo done
-"#;
+";
     let said = |lab: &Lab| {
         let mut up = Up::app(lab, TRIES).start();
         let end = up.until_end();

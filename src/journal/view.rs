@@ -86,7 +86,7 @@ impl PodView {
 
     /// Replaces the view in this file: whoever reads it sees this one or the one before.
     pub fn write(&self, path: &Path) -> Result<(), PathError> {
-        let text = serde_json::to_vec(self).expect("a view is plain data");
+        let text = serde_json::to_vec(self).map_err(|error| failed("write", path, error.into()))?;
         let beside = path.with_extension("new");
         fs::write(&beside, text).map_err(|source| failed("write", &beside, source))?;
         fs::rename(&beside, path).map_err(|source| failed("replace", path, source))

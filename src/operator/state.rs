@@ -163,3 +163,21 @@ impl OwnerState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_run_has_no_health() {
+        let view = ServiceView {
+            health: Some(HealthView::Healthy),
+            restarts: 2,
+        };
+        let now = |state| ServiceNow { state, view };
+        let running = now(ServiceState::Running { pid: 7 });
+        assert_eq!(running.health(), Some(HealthView::Healthy));
+        let ended = now(ServiceState::Exited { code: 1 });
+        assert_eq!((ended.health(), ended.restarts()), (None, 2));
+    }
+}
