@@ -13,7 +13,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::super::identity::Identity;
 use super::{Error, acting};
 
-/// Something beneath a [`Folder`], found but not opened: it can be looked at and bound to
+/// Something beneath a [`Folder`](super::Folder), found but not opened: it can be looked at and bound to
 /// another place, not read.
 #[derive(Debug)]
 pub struct Entry {
