@@ -46,7 +46,7 @@ fn growth(lab: &Lab, rounds: usize) -> Table {
     });
     for round in 0..=rounds {
         for (size, folder) in &folders {
-            let time = time(Command::new(EXECUTOR).args(["config", "-q"]), folder);
+            let time = time(Command::new(EXECUTOR).arg("config"), folder);
             if round > 0 {
                 table.add_time(&format!("{size} services"), time);
             }

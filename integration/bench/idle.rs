@@ -9,6 +9,8 @@ use crate::lab::{Lab, host};
 use crate::pods;
 use crate::table::{Table, Unit};
 
+/// How long threads that wait for work are kept before they end, and a while.
+const SETTLED: Duration = Duration::from_secs(15);
 /// How long nothing happens while wake-ups are counted.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -25,6 +27,7 @@ pub(crate) fn run(lab: &Lab, _rounds: usize) -> Vec<Table> {
     let mut run: TaskRun<'_> = Task::new(lab).compose(&pods::compose(3)).launch();
     run.until_state("TASK_RUNNING");
     let executor = run.executor().pid;
+    thread::sleep(SETTLED);
     let before = switches(executor);
     thread::sleep(IDLE);
     wakeups.add("executor", switches(executor) - before);

@@ -43,8 +43,13 @@ impl Drop for Hugetlb {
         if self.mounted {
             // With a cgroup left, the hierarchy would stay for good, where nobody sees it.
             remove_below(Path::new(Self::PLACE));
-            umount2(Self::PLACE, MntFlags::MNT_DETACH).expect("it is mounted");
-            fs::remove_dir(Self::PLACE).expect("it is empty");
+            // No panic: what was measured meanwhile must not be lost.
+            if let Err(error) = umount2(Self::PLACE, MntFlags::MNT_DETACH) {
+                eprintln!("{}: {error}", Self::PLACE);
+            }
+            if let Err(error) = fs::remove_dir(Self::PLACE) {
+                eprintln!("{}: {error}", Self::PLACE);
+            }
         }
     }
 }

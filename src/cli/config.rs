@@ -135,6 +135,9 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
             return Err(CommandError::failed(error));
         }
     }
+    if args.quiet {
+        return Ok(String::new());
+    }
     let tree = &loaded.tree;
     Ok(if args.services {
         lines(names(tree, "services"))

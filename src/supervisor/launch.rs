@@ -215,7 +215,11 @@ impl PodRun {
         // Others join the pause container's namespaces whether its program runs yet or not.
         let pause = self.pause.as_mut().expect("it has been made");
         let start = sandbox::start_pause(&self.host, pause);
-        let (created, started) = tokio::join!(join_all(wanted.into_iter().map(create)), start);
+        let cgroups = self.host.cgroups.clone();
+        // Since pause's, long enough has passed for the next move into a cgroup to wait again.
+        let warm = blocking(move || cgroups.warm_up());
+        let created = join_all(wanted.into_iter().map(create));
+        let (created, started, _) = tokio::join!(created, start, warm);
         let mut failure = started.err();
         for (service, result) in created.into_iter().enumerate() {
             let plan = &self.plan.containers[service];
