@@ -24,6 +24,7 @@ mod include;
 mod limits;
 mod load;
 mod loading;
+mod map;
 mod merge;
 mod name;
 mod near;
