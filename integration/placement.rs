@@ -141,9 +141,10 @@ fn a_task_over_its_memory_limit(lab: &Lab) {
         "{}",
         end.message()
     );
-    // The agent and we may say how much there was in other words, but both say it.
+    // Ours is the limit, of 128 MiB with the executor's own; the agent's is what was used at most,
+    // some pages more.
     let mem = end.limitation("mem").unwrap_or_default();
-    assert!((64.0..=128.0).contains(&mem), "{end:?}");
+    assert!((64.0..129.0).contains(&mem), "{end:?}");
     run.until_gone();
     let updates = run.updates();
     let ends = updates.iter().filter(|update| update.is_terminal());
