@@ -235,7 +235,7 @@ fn logs_are_shown_by_service_and_time(lab: &Lab) {
     let services = r#"
   web:
     image: app:1
-    command: [sh, -c, "seq 1 100; echo wrong >&2; touch /out/1; until [ -e /out/2 ]; do sleep 0.1; done; echo late; touch /out/3; sleep 1000"]
+    command: [sh, -c, "seq 1 100; until [ -e /out/1 ]; do sleep 0.1; done; echo wrong >&2; until [ -e /out/2 ]; do sleep 0.1; done; echo late; touch /out/3; sleep 1000"]
     volumes: ["./out:/out"]
     stop_grace_period: 0s
   job:
@@ -248,12 +248,15 @@ fn logs_are_shown_by_service_and_time(lab: &Lab) {
     fs::create_dir(&out).expect("the fixture's folder takes a folder");
     let mut run = up.start();
     run.until_stdout("done");
-    wait::until("the first lines", PATIENCE, || {
-        out.join("1").exists().then_some(())
-    });
     wait::until("the first lines in the log", PATIENCE, || {
         let all = lab.output(&["logs", "--pod", "app"]);
-        (text(&all).lines().count() == 101 && !all.stderr.is_empty()).then_some(())
+        (text(&all).lines().count() == 101).then_some(())
+    });
+    // Order is kept within a stream alone: the other one's line has to wait for these.
+    fs::write(out.join("1"), "").expect("the service's folder takes a file");
+    wait::until("the line on standard error", PATIENCE, || {
+        let all = lab.output(&["logs", "--pod", "app"]);
+        (!all.stderr.is_empty()).then_some(())
     });
     let all = lab.output(&["logs", "--pod", "app"]);
     assert_eq!(String::from_utf8_lossy(&all.stderr), "web | wrong\n");
