@@ -1,4 +1,8 @@
-//! What an operator does with pods that run: ps, logs, exec, stats, inspect, events, down, up -d.
+//! What an operator does with pods that run: here ps, inspect, stats, events and up -d.
+
+mod down;
+mod exec;
+mod logs;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -20,22 +24,18 @@ pub(crate) fn tests() -> Vec<Test> {
         ps_and_inspect_tell_of_services,
         ps_tells_health_and_restarts,
         a_pod_that_is_not_clear_is_told_with_those_there_are,
-        logs_are_shown_by_service_and_time,
-        logs_are_followed_to_the_end,
-        exec_passes_streams_and_codes,
-        exec_runs_as_it_is_told,
-        exec_has_a_terminal_of_the_right_size,
         stats_tell_what_is_used,
         events_are_told_as_they_happen,
-        down_ends_the_pod_of_a_folder,
-        down_kills_when_the_time_is_up,
-        down_removes_volumes_when_it_is_told,
-        down_cleans_up_after_a_dead_owner,
         a_detached_pod_goes_on_alone,
         a_detached_pod_that_fails_says_why,
     ];
     let mesos = tests![Mesos: a_task_is_found_by_its_id_and_ended];
-    up.into_iter().chain(mesos).collect()
+    up.into_iter()
+        .chain(mesos)
+        .chain(logs::tests())
+        .chain(exec::tests())
+        .chain(down::tests())
+        .collect()
 }
 
 const TWO: &str = r#"
@@ -85,7 +85,7 @@ fn start(lab: &Lab, words: &[&str]) -> Child {
 }
 
 /// `exec` with these words, in the service web of the only pod; and its code.
-fn exec(lab: &Lab, words: &[&str]) -> (Option<i32>, Output) {
+fn run_in(lab: &Lab, words: &[&str]) -> (Option<i32>, Output) {
     let options = lab.options();
     let mut command = Command::new(EXECUTOR);
     command
@@ -211,7 +211,7 @@ fn a_pod_that_is_not_clear_is_told_with_those_there_are(lab: &Lab) {
         for (word, told) in [("app", "more than one"), ("nope", "there are: ")] {
             let flags = [command, &["--pod", word]].concat();
             let output = if command == ["exec"] {
-                exec(lab, &["--pod", word, "web", "true"]).1
+                run_in(lab, &["--pod", word, "web", "true"]).1
             } else {
                 lab.output(&flags)
             };
@@ -229,194 +229,6 @@ fn two_beside(lab: &Lab) -> UpRun {
     let mut run = Up::app(lab, TWO).start();
     run.until_stdout("up");
     run
-}
-
-fn logs_are_shown_by_service_and_time(lab: &Lab) {
-    let services = r#"
-  web:
-    image: app:1
-    command: [sh, -c, "seq 1 100; until [ -e /out/1 ]; do sleep 0.1; done; echo wrong >&2; until [ -e /out/2 ]; do sleep 0.1; done; echo late; touch /out/3; sleep 1000"]
-    volumes: ["./out:/out"]
-    stop_grace_period: 0s
-  job:
-    image: app:1
-    command: [sh, -c, "echo done; sleep 1000"]
-    stop_grace_period: 0s
-"#;
-    let up = Up::app(lab, services);
-    let out = up.folder().join("out");
-    fs::create_dir(&out).expect("the fixture's folder takes a folder");
-    let mut run = up.start();
-    run.until_stdout("done");
-    wait::until("the first lines in the log", PATIENCE, || {
-        let all = lab.output(&["logs", "--pod", "app"]);
-        (text(&all).lines().count() == 101).then_some(())
-    });
-    // Order is kept within a stream alone: the other one's line has to wait for these.
-    fs::write(out.join("1"), "").expect("the service's folder takes a file");
-    wait::until("the line on standard error", PATIENCE, || {
-        let all = lab.output(&["logs", "--pod", "app"]);
-        (!all.stderr.is_empty()).then_some(())
-    });
-    let all = lab.output(&["logs", "--pod", "app"]);
-    assert_eq!(String::from_utf8_lossy(&all.stderr), "web | wrong\n");
-    assert!(text(&all).contains("web | 57\n") && text(&all).contains("job | done\n"));
-    let tail = ok(
-        lab,
-        &["logs", "--pod", "app", "-n", "3", "--no-log-prefix", "web"],
-    );
-    assert_eq!(tail, "99\n100\n");
-
-    let lines = ok(
-        lab,
-        &["logs", "--pod", "app", "--format", "json", "--tail", "1"],
-    );
-    let rows: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
-        .collect();
-    assert_eq!(rows.len(), 2);
-    let wrong = rows
-        .iter()
-        .find(|row| row["service"] == "web")
-        .expect("it wrote");
-    assert_eq!(
-        (&wrong["stream"], &wrong["line"]),
-        (&"stderr".into(), &"wrong".into())
-    );
-    let time = wrong["time"].as_str().expect("it has one");
-
-    // Whatever comes now is later.
-    fs::write(out.join("2"), "").expect("the service's folder takes a file");
-    wait::until("the late line", PATIENCE, || {
-        text(&lab.output(&["logs", "--pod", "app"]))
-            .contains("late")
-            .then_some(())
-    });
-    let since = ok(
-        lab,
-        &[
-            "logs",
-            "--pod",
-            "app",
-            "--since",
-            time,
-            "-t",
-            "--no-log-prefix",
-            "web",
-        ],
-    );
-    let (stamp, line) = since.trim_end().split_once(' ').expect("a time and a line");
-    assert_eq!(line, "late", "{since}");
-    assert!(stamp > time && stamp.ends_with('Z'));
-    assert!(ok(lab, &["logs", "--pod", "app", "--since", "1h"]).contains("late"));
-    assert_eq!(
-        lab.output(&["logs", "--pod", "app", "--since", "soon"])
-            .status
-            .code(),
-        Some(2)
-    );
-    assert_eq!(
-        lab.output(&["logs", "--pod", "app", "wbe"]).status.code(),
-        Some(1)
-    );
-}
-
-fn logs_are_followed_to_the_end(lab: &Lab) {
-    let mut run = two(lab);
-    let mut follow = start(
-        lab,
-        &["logs", "-f", "--pod", "app", "--no-log-prefix", "web"],
-    );
-    let mut lines = BufReader::new(follow.stdout.take().expect("it is a pipe")).lines();
-    assert_eq!(line(&mut lines), "up");
-    run.signal(Signal::SIGINT);
-    assert_eq!(line(&mut lines), "bye");
-    assert!(lines.next().is_none());
-    assert!(follow.wait().expect("it ends").success());
-    run.until_end();
-}
-
-fn line(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {
-    lines.next().expect("there is a line").expect("it is text")
-}
-
-fn exec_passes_streams_and_codes(lab: &Lab) {
-    let _run = two(lab);
-    let (code, output) = exec(lab, &["web", "sh", "-c", "echo out; echo err >&2; exit 7"]);
-    assert_eq!(code, Some(7));
-    assert_eq!(
-        (output.stdout.as_slice(), output.stderr.as_slice()),
-        (&b"out\n"[..], &b"err\n"[..])
-    );
-    assert_eq!(exec(lab, &["web", "sh", "-c", "kill -9 $$"]).0, Some(137));
-    assert_eq!(exec(lab, &["web", "nowhere"]).0, Some(127));
-    assert_eq!(exec(lab, &["web", "/etc"]).0, Some(126));
-    assert_eq!(exec(lab, &["job", "true"]).0, Some(1), "it has ended");
-    assert_eq!(exec(lab, &["nope", "true"]).0, Some(1));
-
-    let mut cat = start(lab, &["exec", "-T", "--pod", "app", "web", "wc", "-c"]);
-    // More than any pipe holds.
-    let mut input = cat.stdin.take().expect("it is a pipe");
-    input.write_all(&vec![b'x'; 1 << 20]).expect("it reads");
-    drop(input);
-    let output = cat.wait_with_output().expect("it ends");
-    assert_eq!(text(&output).trim(), "1048576");
-    assert!(output.status.success());
-}
-
-fn exec_runs_as_it_is_told(lab: &Lab) {
-    let _run = two(lab);
-    let script = "echo $(id -u):$(id -g) $PWD $A; cat /proc/self/cgroup";
-    let words = [
-        "-u", "1000:7", "-w", "/tmp", "-e", "A=b", "web", "sh", "-c", script,
-    ];
-    let (code, output) = exec(lab, &words);
-    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let said = text(&output);
-    assert_eq!(said.lines().next(), Some("1000:7 /tmp b"));
-    // It has no more rights than the service.
-    let (_, output) = exec(lab, &["web", "grep", "CapEff", "/proc/self/status"]);
-    let (_, service) = exec(lab, &["web", "grep", "CapEff", "/proc/1/status"]);
-    assert!(!output.stdout.is_empty() && !service.stdout.is_empty());
-}
-
-fn exec_has_a_terminal_of_the_right_size(lab: &Lab) {
-    let _run = two(lab);
-    let size = Winsize {
-        ws_row: 33,
-        ws_col: 99,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let pty = openpty(&size, None).expect("a terminal can be made");
-    let ours = |fd: &std::os::fd::OwnedFd| fd.try_clone().expect("it is open");
-    // The size comes after the start; whoever wants to know it waits for a while.
-    let script = "for n in 1 2 3 4 5 6 7 8 9; do [ \"$(stty size)\" = '33 99' ] && break; sleep 0.2; done; tty; stty size; read word; echo got $word";
-    let mut child = Command::new(EXECUTOR)
-        .args(lab.options())
-        .args(["exec", "--pod", "app", "web", "sh", "-c", script])
-        .stdin(ours(&pty.slave))
-        .stdout(ours(&pty.slave))
-        .stderr(ours(&pty.slave))
-        .spawn()
-        .expect("the program starts");
-    drop(pty.slave);
-    let mut terminal = fs::File::from(pty.master);
-    terminal.write_all(b"hello\r").expect("it reads");
-    let mut shown = Vec::new();
-    // A terminal that everybody has left ends with an error.
-    let _ = terminal.read_to_end(&mut shown);
-    assert!(child.wait().expect("it ends").success());
-    let shown = String::from_utf8_lossy(&shown);
-    assert!(
-        shown.contains("/dev/pts/0") || shown.contains("/dev/console"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("33 99") && shown.contains("got hello"),
-        "{shown}"
-    );
 }
 
 fn stats_tell_what_is_used(lab: &Lab) {
@@ -485,84 +297,6 @@ fn events_are_told_as_they_happen(lab: &Lab) {
     follow.wait().expect("it ends");
 }
 
-fn down_ends_the_pod_of_a_folder(lab: &Lab) {
-    let mut other = Up::app(lab, TWO).start();
-    other.until_stdout("up");
-    let up = Up::app(lab, TWO);
-    let folder = up.folder();
-    let mut run = up.start();
-    run.until_stdout("up");
-    let nowhere = lab.fixture().display().to_string();
-    assert!(
-        lab.output(&["down", "--project-directory", &nowhere])
-            .status
-            .success()
-    );
-    let folder = folder.display().to_string();
-    let ended = json(
-        lab,
-        &["down", "--project-directory", &folder, "--format", "json"],
-    );
-    assert_eq!(ended.as_array().map(Vec::len), Some(1));
-    assert_eq!(ended[0]["result"], "ended");
-    run.until_end();
-    assert!(run.stdout().contains("bye"), "it was asked to stop");
-    assert!(!other.pod().service("web").is_empty(), "the other goes on");
-}
-
-fn down_removes_volumes_when_it_is_told(lab: &Lab) {
-    const KEEPS: &str = r#"
-  web:
-    image: app:1
-    volumes: [data:/data]
-    command: [sh, -c, "echo kept > /data/file; echo up; sleep 1000"]
-volumes:
-  data:
-"#;
-    let up = Up::app(lab, KEEPS);
-    let folder = up.folder().display().to_string();
-    let mut run = up.start();
-    run.until_stdout("up");
-    let kept = lab.root().join("volumes/app_data/file");
-    assert!(kept.exists(), "{}", kept.display());
-    let down = ["down", "--project-directory", &folder, "-t", "1"];
-    ok(lab, &down);
-    run.until_end();
-    assert!(kept.exists(), "it outlives its pod");
-    let removed = ok(lab, &[&down[..], &["-v"]].concat());
-    assert!(removed.contains("volume app_data: removed"), "{removed}");
-    assert!(!kept.exists());
-}
-
-fn down_kills_when_the_time_is_up(lab: &Lab) {
-    let services = r#"
-  stubborn:
-    image: app:1
-    command: [sh, -c, "trap '' TERM; echo up; while :; do sleep 0.1; done"]
-    stop_grace_period: 1h
-"#;
-    let mut run = Up::app(lab, services).start();
-    run.until_stdout("up");
-    let ended = ok(lab, &["down", "--pod", "app", "-t", "1"]);
-    assert!(ended.contains("ended"), "{ended}");
-    run.until_end();
-}
-
-fn down_cleans_up_after_a_dead_owner(lab: &Lab) {
-    let mut run = Up::app(lab, TWO).start();
-    run.until_stdout("up");
-    run.signal(Signal::SIGKILL);
-    run.until_end();
-    let pods = json(lab, &["ps", "-A", "--format", "json"]);
-    assert_eq!(pods[0]["owner"]["state"], "dead");
-    assert_eq!(exec(lab, &["--pod", "app", "web", "true"]).0, Some(1));
-    assert!(ok(lab, &["down", "--pod", "app"]).contains("cleaned up"));
-    assert_eq!(
-        json(lab, &["ps", "-A", "--format", "json"]),
-        Value::Array(Vec::new())
-    );
-}
-
 fn a_detached_pod_goes_on_alone(lab: &Lab) {
     let mut up = Up::app(lab, TWO).word("-d").start();
     assert_eq!(up.until_end().code(), Some(0), "{}", up.stderr());
@@ -593,7 +327,7 @@ fn a_task_is_found_by_its_id_and_ended(lab: &Lab) {
     let pods = json(lab, &["ps", "--format", "json", "--pod", &task]);
     assert!(pods[0]["mesos"]["executor"].is_string());
     assert!(ok(lab, &["logs", "--pod", &task]).contains("web | up"));
-    let (code, output) = exec(lab, &["--pod", &task, "-T", "web", "echo", "hi"]);
+    let (code, output) = run_in(lab, &["--pod", &task, "-T", "web", "echo", "hi"]);
     assert_eq!((code, text(&output).as_str()), (Some(0), "hi\n"));
     assert!(ok(lab, &["down", "--pod", &task, "-t", "30"]).contains("ended"));
     assert_eq!(run.until_end().state(), "TASK_KILLED");
