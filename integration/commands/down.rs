@@ -1,6 +1,12 @@
 //! `down`: the pod of a folder, its volumes, its time, and one whose owner has died.
 
-use super::*;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::{TWO, json, ok, run_in};
+use crate::lab::Lab;
+use crate::lab::program::Up;
+use crate::trial::{Test, tests};
 
 pub(super) fn tests() -> Vec<Test> {
     tests![Containerd:

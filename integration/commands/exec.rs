@@ -1,6 +1,14 @@
 //! `exec`: streams, codes, rights and the terminal of a command in a container.
 
-use super::*;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+
+use nix::pty::{Winsize, openpty};
+
+use super::{run_in, start, text, two};
+use crate::lab::{EXECUTOR, Lab};
+use crate::trial::{Test, tests};
 
 pub(super) fn tests() -> Vec<Test> {
     tests![Containerd:

@@ -1,6 +1,16 @@
 //! `logs`: by service, by time, from the end, and followed.
 
-use super::*;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::{ok, start, text, two};
+use crate::lab::Lab;
+use crate::lab::program::Up;
+use crate::trial::{Test, tests};
+use crate::wait::{self, PATIENCE};
 
 pub(super) fn tests() -> Vec<Test> {
     tests![Containerd:

@@ -5,11 +5,9 @@ mod exec;
 mod logs;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
-use nix::pty::{Winsize, openpty};
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::json::assert_fields;
