@@ -17,7 +17,9 @@ use crate::compose::{self, LoadError, Loaded};
 use crate::executor::config::{Config, NetworkMode};
 use crate::executor::objections::{self, Objections};
 use crate::oci;
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
+use crate::pod::context::{
+    BindsRule, PodContext, PodLimits, PortsRule, Variables, VolumeLife, VolumesRule,
+};
 use crate::pod::life::{RestartPlan, RestartWhen};
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
@@ -193,6 +195,7 @@ fn planned(
     let context = PodContext {
         task: project.name.clone(),
         cgroup_base,
+        limits: PodLimits::default(),
         ports: match network {
             NetworkPlan::Own { .. } => PortsRule::NotPublished,
             NetworkPlan::Host | NetworkPlan::Executor { .. } => PortsRule::Reachable,
