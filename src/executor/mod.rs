@@ -43,6 +43,7 @@ use tasks::Tasks;
 
 pub use log::LogTarget;
 pub use outcome::{unmet, with_causes};
+pub use prepare::external_volumes;
 
 /// How long the agent may take to acknowledge the last update: it forgets some.
 const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_mins(1);

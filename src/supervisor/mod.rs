@@ -35,6 +35,7 @@ mod prepare;
 pub mod preview;
 mod probes;
 mod progress;
+mod remote_volumes;
 pub mod report;
 mod restart;
 pub mod runtime;
