@@ -24,6 +24,7 @@ use super::teardown::blocking;
 use crate::containerd::{Labels, LeaseId, Runtime};
 use crate::journal::Step;
 use crate::logfile::Rotation;
+use crate::network;
 use crate::oci;
 use crate::pod::logging::LoggingPlan;
 use crate::pod::plan::{ContainerPlan, SeccompPlan, Signal};
@@ -43,6 +44,9 @@ impl PodRun {
         let host = std::sync::Arc::clone(&self.host);
         self.progress(images::described(&self.plan)).await;
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
+        if self.plan.containers.iter().any(|it| it.rights.privileged) {
+            self.sys = network::writable_sys(&self.plan.sandbox.network)?;
+        }
         let cgroups = host.cgroups.clone();
         // The kernel makes the first move of a process into a cgroup wait: this one, which waits
         // beside the calls to containerd, and not the runtime's.
