@@ -14,7 +14,7 @@
 //! | a service ends meanwhile | `containerd::an_exit_while_it_is_down_is_told` |
 //! | gone for too long | `containerd::gone_for_too_long_it_ends_the_pod` |
 //! | SIGSTOP | `kill_during_launch`, `containerd::a_kill_while_it_is_frozen` |
-//! | containerd replaced by 1.7 and by 2.x under a pod | `upgrade`, where `CONTAINERDS` names them |
+//! | containerd replaced by 1.7 and by 2.x under a pod, which goes on, ends, starts a service again | `upgrade`, where `CONTAINERDS` names them |
 //! | the shim: SIGKILL | `containerd::a_dead_shim_is_named` |
 //! | SIGSTOP while the pod runs and within a kill; SIGSTOP and SIGCONT | `runtime::a_kill_while_the_shim_is_frozen`, `runtime::a_shim_frozen_…` |
 //! | runc hangs at create, start, kill, delete | `runtime::a_runtime_that_hangs_at_…` |

@@ -21,7 +21,7 @@ use super::report::ServiceState;
 use super::runtime::OciRuntime;
 use super::sandbox::{self, RunDir};
 use super::teardown::blocking;
-use crate::containerd::{Labels, LeaseId, Runtime};
+use crate::containerd::{Labels, LeaseId};
 use crate::journal::Step;
 use crate::logfile::Rotation;
 use crate::network;
@@ -74,7 +74,7 @@ impl PodRun {
             .pin_volumes(&self.plan, &self.user_files, &self.journal)?;
         self.go_on()?;
 
-        self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
+        self.create_all(&images, documents, &run, runtime, pause_pid, &labels)
             .await?;
         let timings = probes.iter().map(|probe| Some(probe.as_ref()?.timing));
         let lives = self.plan.containers.iter().map(|container| &container.life);
@@ -150,7 +150,7 @@ impl PodRun {
         images: &[PodImage],
         documents: Vec<Documents>,
         run: &RunDir,
-        runtime: &Runtime,
+        runtime: OciRuntime,
         pause: u32,
         labels: &Labels,
     ) -> Result<(), LaunchError> {
@@ -163,14 +163,9 @@ impl PodRun {
             } = documents;
             self.extras.push(extras);
             let plan = &self.plan.containers[service];
-            let runtime = plan.runtime.map_or_else(
-                || runtime.clone(),
-                |name| sandbox::runtime(&self.plan, name.into()),
-            );
+            let program = plan.runtime.map_or(runtime, OciRuntime::from);
             oci::join(&mut spec, pause);
-            if runtime.options.binary_name == OciRuntime::Crun.binary()
-                && plan.rights.seccomp == SeccompPlan::Default
-            {
+            if program == OciRuntime::Crun && plan.rights.seccomp == SeccompPlan::Default {
                 oci::attach_filter(&mut spec);
             }
             let (stdout, stderr) = (
@@ -200,7 +195,9 @@ impl PodRun {
                 id,
                 image: images[service].name.clone(),
                 labels,
-                runtime,
+                runtime: self
+                    .host
+                    .service_runtime(sandbox::shim_options(&self.plan, program)),
                 spec: oci::to_json(&spec).to_string().into_bytes(),
                 root: Some(root),
                 sandbox: self
