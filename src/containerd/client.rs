@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::connector;
 use super::error::{Code, ConnectError, RpcError};
 use super::name::{LeaseId, Namespace, header};
+use super::patience::Patient;
 use super::server::{Plugin, Server};
 
 /// What containerd sends at most in one message; tonic's own limit is 4 MiB.
@@ -71,7 +72,7 @@ pub struct Client {
 }
 
 /// The channel as the services see it.
-pub(super) type Channel = InterceptedService<transport::Channel, Headers>;
+pub(super) type Channel = InterceptedService<Patient, Headers>;
 
 /// Puts namespace and lease on a call.
 #[derive(Clone, Debug)]
@@ -232,7 +233,7 @@ impl Client {
             namespace: self.namespace.clone(),
             lease: self.lease.clone(),
         };
-        InterceptedService::new(self.channel.clone(), headers)
+        InterceptedService::new(Patient(self.channel.clone()), headers)
     }
 
     /// Waits for an answer, but not longer than the limit.
