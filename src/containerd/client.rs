@@ -25,8 +25,10 @@ use super::server::{Plugin, Server};
 /// What containerd sends at most in one message; tonic's own limit is 4 MiB.
 pub(super) const MAX_MESSAGE: usize = 16 << 20;
 
-/// Where shims listen, whatever containerd's own state folder is.
+/// Where shims listen, and where their runtimes keep what they know of containers, whatever
+/// containerd's own state folder is.
 const SHIM_SOCKETS: &str = "/run/containerd/s";
+const RUNTIME_STATE: &str = "/run/containerd/runc";
 
 /// How long a containerd may take to answer at all.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -221,6 +223,13 @@ impl Client {
         let digest = Sha256::digest(name.as_os_str().as_bytes());
         let digits: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Path::new(SHIM_SOCKETS).join(digits.concat())
+    }
+
+    /// Where the runtime, be it runc or crun, keeps what it knows of a container. It goes with the
+    /// task, unless its shim was killed: containerd 2 forgets all but the sandbox's own then.
+    pub fn runtime_state(&self, container: &str) -> PathBuf {
+        let namespace = Path::new(RUNTIME_STATE).join(self.namespace.as_str());
+        namespace.join(container)
     }
 
     /// What was found at the other end when the client connected.

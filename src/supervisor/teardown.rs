@@ -114,9 +114,18 @@ impl PodRun {
         });
         let removed = removed.await;
         if removed.is_ok() {
-            // The shim has ended, so nobody listens: those of containerd 2 leave their socket.
+            // The shim has ended, so nobody listens: those of containerd 2 leave their socket, and
+            // one that was killed leaves what its runtime knew.
             let socket = host.client.shim_socket(plan.sandbox.id.as_str());
             failures.note("the shim's socket", remove_file(&socket));
+            let services = plan
+                .containers
+                .iter()
+                .map(|container| container.id.as_str());
+            for id in services.chain([plan.sandbox.id.as_str()]) {
+                let state = tree::remove(&host.client.runtime_state(id));
+                failures.note("what the runtime knew of a container", state);
+            }
         }
         failures.note("the pod's cgroups", removed);
 
