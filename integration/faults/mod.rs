@@ -22,7 +22,7 @@
 //! | a kill that fails; a delete that fails once | `calls::a_kill_that_fails`, `calls::a_delete_that_fails_once` |
 //! | events lost, told twice, in another order | `calls::an_event_that_is_lost`, `calls::the_event_of_…`, `calls::events_…` |
 //! | a refusal while crun is tried | `calls::a_refusal_tells_nothing_of_crun` |
-//! | containerd replaced by 1.7 and by 2.x under a pod | `upgrade`, where `CONTAINERDS` names them |
+//! | containerd replaced by 1.7 and by 2.x under a pod, which goes on, ends, starts a service again | `upgrade`, where `CONTAINERDS` names them |
 //! | the shim: SIGKILL | `containerd::a_dead_shim_is_named` |
 //! | SIGSTOP while the pod runs and within a kill; SIGSTOP and SIGCONT | `runtime::a_kill_while_the_shim_is_frozen`, `runtime::a_shim_frozen_…` |
 //! | SIGSTOP, and a service ends | `runtime::a_service_that_ends_while_the_shim_is_frozen` |

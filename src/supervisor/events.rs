@@ -19,7 +19,7 @@ use super::pod::PodRun;
 use super::report::{EndCause, PodReport};
 use super::restart::NotMade;
 use super::sandbox::RunDir;
-use super::{checks, probes, restart};
+use super::{checks, image_root, probes, restart};
 use crate::containerd::RpcError;
 use crate::oci::ExecInput;
 
@@ -85,6 +85,9 @@ impl PodRun {
     /// A new task needs new FIFOs: whoever read the old ones reads them to their end.
     fn begin_again(&mut self, service: usize) -> Result<(), LaunchError> {
         let task = self.tasks[service].clone();
+        let look = RunDir(self.host.folders.pod_state(&self.plan.id)).look();
+        let plan = &self.plan.containers[service];
+        image_root::look_again(&task.rootfs, &look, plan, self.extras[service].own.cwd())?;
         let (stdout, stderr) = (task.stdio.stdout.as_deref(), task.stdio.stderr.as_deref());
         for path in stdout.into_iter().chain(stderr) {
             restart::renew(path)?;
