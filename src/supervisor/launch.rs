@@ -59,6 +59,13 @@ impl PodRun {
         }
         // Whatever else went wrong, pause is there to be taken away.
         let pause = pause.map(|(pause, runtime)| (self.pause.insert(pause).pid, runtime));
+        if let Ok((pid, _)) = pause {
+            let (id, cgroup) = (
+                self.plan.sandbox.id.to_string(),
+                self.plan.sandbox.cgroup.pause(),
+            );
+            self.watch(&id, pid, &cgroup);
+        }
         let Prepared {
             plan,
             images,
@@ -246,6 +253,7 @@ impl PodRun {
                 }
             }
         }
+        self.watch_services();
         failure.map_or(Ok(()), Err)
     }
 }

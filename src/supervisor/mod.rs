@@ -42,6 +42,7 @@ mod sandbox;
 mod silence;
 mod storage;
 mod teardown;
+mod untold;
 pub mod user_files;
 mod wind_down;
 

@@ -10,6 +10,7 @@ use super::container::{self, NewContainer, Running};
 use super::host::Host;
 use super::launch_error::LaunchError;
 use super::report::ServiceState;
+use super::restart;
 use super::runtime::{Candidates, OciRuntime};
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
@@ -133,6 +134,8 @@ pub(super) async fn make_pause(
             remember(host, first);
             (pause, first)
         }
+        // What containerd could not do tells nothing of crun.
+        (Err(error), Some(_)) if error.is_transient() => return Err(LaunchError::Sandbox(error)),
         (Err(error), None) => return Err(LaunchError::Sandbox(error)),
         (Err(error), Some(second)) => {
             debug!(%error, "crun does not work on this host; trying runc");
@@ -151,9 +154,7 @@ pub(super) async fn make_pause(
 
 /// Starts the pause container's program.
 pub(super) async fn start_pause(host: &Host, pause: &mut Running) -> Result<(), LaunchError> {
-    let tasks = host.client.tasks();
-    tasks
-        .start(Process::init(&pause.id))
+    restart::start(&host.client, &pause.id)
         .await
         .map_err(LaunchError::Sandbox)?;
     pause.started();
