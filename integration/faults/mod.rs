@@ -21,6 +21,7 @@
 //! | a call of a restart that fails once; that is never answered | `calls::a_restart_…` |
 //! | a kill that fails; a delete that fails once | `calls::a_kill_that_fails`, `calls::a_delete_that_fails_once` |
 //! | events lost, told twice, in another order | `calls::an_event_that_is_lost`, `calls::the_event_of_…`, `calls::events_…` |
+//! | an end that containerd has forgotten | `calls::an_end_that_is_forgotten` |
 //! | a refusal while crun is tried | `calls::a_refusal_tells_nothing_of_crun` |
 //! | containerd replaced by 1.7 and by 2.x under a pod, which goes on, ends, starts a service again | `upgrade`, where `CONTAINERDS` names them |
 //! | the shim: SIGKILL | `containerd::a_dead_shim_is_named` |
