@@ -15,6 +15,9 @@ use super::source::Span;
 use super::units;
 use super::words;
 
+/// From here on a float is beyond the integers of 64 bits, or so near that it makes no difference.
+const TOO_LARGE: f64 = 9e18;
+
 /// Keys that a file may have and that nothing has ever come of.
 const DROPPED: &[&str] = &["env_file", "label_file", "pull_refresh_after", "version"];
 
@@ -56,6 +59,9 @@ impl NormalForm {
         match (shape, &node.value) {
             (Shape::Any, _) => Some(node.clone()),
             (Shape::Scalar(scalar), _) => with(self.scalar(*scalar, node, path)?),
+            (Shape::Object(_), Value::Null) if is_resource(path) => {
+                with(Value::Map(Map::default()))
+            }
             (Shape::Object(_), Value::Null) => with(Value::Null),
             (Shape::Object(object), Value::Map(map)) => {
                 with(Value::Map(self.object(object, map, node.span, path)))
@@ -104,7 +110,7 @@ impl NormalForm {
                         Value::List(items) => items.iter().map(text).collect(),
                         _ => vec![text(node)],
                     };
-                    Some(Node::new(Value::List(items), node.span))
+                    Some(Node::new(filled_list(items)?, node.span))
                 });
                 filled_map(map).and_then(with)
             }
@@ -193,6 +199,15 @@ impl NormalForm {
         let zero_is_kept = |value: Value, zero: bool| (scalar.keep || !zero).then_some(value);
         match (scalar.form, &node.value) {
             (_, Value::Null) => None,
+            (Form::Text, Value::Float(_)) => {
+                let text = to_text(&node.value);
+                self.fail(
+                    span,
+                    path,
+                    format!("{text} must be a whole number, or in quotes"),
+                );
+                None
+            }
             (Form::Text, value) => {
                 let text = to_text(value);
                 let empty = text.is_empty();
@@ -215,9 +230,23 @@ impl NormalForm {
                 );
                 None
             }
-            (Form::Integer | Form::Unsigned | Form::Port, value) => {
+            (Form::Integer, Value::Float(_) | Value::Unsigned(_)) => {
+                let number = match &node.value {
+                    Value::Float(number) if number.abs() < TOO_LARGE => {
+                        self.integer(&node.value, span, path)?
+                    }
+                    value => self.overflown(value, span, path),
+                };
+                zero_is_kept(Value::Int(number), number == 0)
+            }
+            (Form::Digits, Value::Float(_)) => {
+                let problem = "this must be a whole number, written as one";
+                self.fail(span, path, problem);
+                None
+            }
+            (Form::Integer | Form::Digits | Form::Unsigned | Form::Port, value) => {
                 let number = self.integer(value, span, path)?;
-                if number < 0 && scalar.form != Form::Integer {
+                if number < 0 && matches!(scalar.form, Form::Unsigned | Form::Port) {
                     self.fail(span, path, "this can't be below zero");
                     return None;
                 }
@@ -284,7 +313,7 @@ impl NormalForm {
                 clippy::cast_possible_truncation,
                 reason = "Docker Compose drops what is behind the point, too"
             )]
-            Value::Float(number) if number.abs() < 9e18 => Some(*number as i64),
+            Value::Float(number) if number.abs() < TOO_LARGE => Some(*number as i64),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
@@ -292,6 +321,18 @@ impl NormalForm {
             self.fail(span, path, format!("`{}` is no integer", to_text(value)));
         }
         number
+    }
+
+    /// What Docker Compose makes of a number beyond 64 bits.
+    fn overflown(&mut self, value: &Value, span: Span, path: Path<'_>) -> i64 {
+        let text = to_text(value);
+        self.defer(
+            Diagnostic::warning(format!(
+                "{path}: {text} is more than 64 bits hold; Docker Compose makes a negative number of it"
+            ))
+            .at(span),
+        );
+        i64::MIN
     }
 
     fn float(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<f64> {
@@ -390,7 +431,9 @@ impl Form {
             Self::Text | Self::Mode => Value::String(String::new()),
             Self::Bytes => Value::String("0".to_owned()),
             Self::Duration => Value::String("0s".to_owned()),
-            Self::Integer | Self::Unsigned | Self::Count | Self::Port => Value::Int(0),
+            Self::Integer | Self::Digits | Self::Unsigned | Self::Count | Self::Port => {
+                Value::Int(0)
+            }
             Self::Float => Value::Float(0.0),
         }
     }
@@ -403,6 +446,15 @@ pub(super) fn flag(text: &str) -> Option<bool> {
         "false" | "n" | "no" | "off" => Some(false),
         _ => None,
     }
+}
+
+/// Whether a path is that of a network, a volume, a config or a secret of the project, of which
+/// nothing said is as good as no key given.
+fn is_resource(path: Path<'_>) -> bool {
+    matches!(
+        path.parts(),
+        ["networks" | "volumes" | "configs" | "secrets", _]
+    )
 }
 
 fn filled_map(map: Map) -> Option<Value> {

@@ -20,6 +20,11 @@ pub(super) const SECTION: Section = Section {
             "nothing is built on an agent, and the service has only `build:`",
             "push an image, and set `image:`",
         ),
+        Row::refused(
+            "pre_start",
+            "containers that run before a service are not there yet",
+            "make a service of it, for which the other waits: `depends_on: {NAME: {condition: service_completed_successfully}}`",
+        ),
         Row::supported(
             "pull_policy",
             "whether a registry is asked; `never` and `missing` so far",
