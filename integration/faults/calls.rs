@@ -25,6 +25,7 @@ pub(super) fn tests() -> Vec<Test> {
         a_kill_that_fails,
         a_delete_that_fails_once,
         an_event_that_is_lost,
+        an_end_that_is_forgotten,
         the_event_of_the_pause_container_is_lost,
         events_that_come_twice_or_late,
         a_refusal_tells_nothing_of_crun,
@@ -280,17 +281,28 @@ fn a_delete_that_fails_once(lab: &Lab) {
 
 /// The kernel tells that the service has ended, and containerd how, when it is asked.
 fn an_event_that_is_lost(lab: &Lab) {
+    let wait = Fault::at("Tasks/Wait", How::Refuse(Status::Unavailable));
+    ends_unheard(lab, wait, "exit=5");
+}
+
+/// Nobody knows how: then it is what containerd tells of those that it does not know.
+fn an_end_that_is_forgotten(lab: &Lab) {
+    let wait = Fault::at("Tasks/Wait", How::Refuse(Status::NotFound));
+    ends_unheard(lab, wait, "signal=SIGKILL");
+}
+
+fn ends_unheard(lab: &Lab, wait: Fault, how: &str) {
     let proxy = FaultProxy::start(lab);
     for topic in ["/tasks/exit", "/tasks/delete"] {
         proxy.inject(Fault::of_events(topic, How::Lose).about(".one"));
     }
-    proxy.inject(Fault::at("Tasks/Wait", How::Refuse(Status::Unavailable)));
     let mut run = launch(lab, &proxy, WAITS);
     run.until_state("TASK_RUNNING");
+    proxy.inject(wait.about(".one"));
     fs::write(run.sandbox().join("share/go"), "").expect("the sandbox is there");
     let end = only_end(&mut run);
     assert_eq!(end.state(), "TASK_FAILED");
-    for word in ["CE-EXIT", "\"one\"", "exit=5"] {
+    for word in ["CE-EXIT", "\"one\"", how] {
         assert!(end.message().contains(word), "{}", end.message());
     }
 }

@@ -154,7 +154,7 @@ pub(super) async fn make_pause(
 
 /// Starts the pause container's program.
 pub(super) async fn start_pause(host: &Host, pause: &mut Running) -> Result<(), LaunchError> {
-    restart::start(&host.client, &pause.id)
+    restart::start(&host.client, &pause.id, pause.pid)
         .await
         .map_err(LaunchError::Sandbox)?;
     pause.started();

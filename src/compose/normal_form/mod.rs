@@ -15,6 +15,9 @@ use super::source::Span;
 use super::units;
 use super::words;
 
+/// From here on a float is beyond the integers of 64 bits, or so near that it makes no difference.
+const TOO_LARGE: f64 = 9e18;
+
 /// Keys that a file may have and that nothing has ever come of.
 const DROPPED: &[&str] = &["env_file", "label_file", "pull_refresh_after", "version"];
 
@@ -227,9 +230,23 @@ impl NormalForm {
                 );
                 None
             }
-            (Form::Integer | Form::Unsigned | Form::Port, value) => {
+            (Form::Integer, Value::Float(_) | Value::Unsigned(_)) => {
+                let number = match &node.value {
+                    Value::Float(number) if number.abs() < TOO_LARGE => {
+                        self.integer(&node.value, span, path)?
+                    }
+                    value => self.overflown(value, span, path),
+                };
+                zero_is_kept(Value::Int(number), number == 0)
+            }
+            (Form::Digits, Value::Float(_)) => {
+                let problem = "this must be a whole number, written as one";
+                self.fail(span, path, problem);
+                None
+            }
+            (Form::Integer | Form::Digits | Form::Unsigned | Form::Port, value) => {
                 let number = self.integer(value, span, path)?;
-                if number < 0 && scalar.form != Form::Integer {
+                if number < 0 && matches!(scalar.form, Form::Unsigned | Form::Port) {
                     self.fail(span, path, "this can't be below zero");
                     return None;
                 }
@@ -296,7 +313,7 @@ impl NormalForm {
                 clippy::cast_possible_truncation,
                 reason = "Docker Compose drops what is behind the point, too"
             )]
-            Value::Float(number) if number.abs() < 9e18 => Some(*number as i64),
+            Value::Float(number) if number.abs() < TOO_LARGE => Some(*number as i64),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
@@ -304,6 +321,18 @@ impl NormalForm {
             self.fail(span, path, format!("`{}` is no integer", to_text(value)));
         }
         number
+    }
+
+    /// What Docker Compose makes of a number beyond 64 bits.
+    fn overflown(&mut self, value: &Value, span: Span, path: Path<'_>) -> i64 {
+        let text = to_text(value);
+        self.defer(
+            Diagnostic::warning(format!(
+                "{path}: {text} is more than 64 bits hold; Docker Compose makes a negative number of it"
+            ))
+            .at(span),
+        );
+        i64::MIN
     }
 
     fn float(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<f64> {
@@ -402,7 +431,9 @@ impl Form {
             Self::Text | Self::Mode => Value::String(String::new()),
             Self::Bytes => Value::String("0".to_owned()),
             Self::Duration => Value::String("0s".to_owned()),
-            Self::Integer | Self::Unsigned | Self::Count | Self::Port => Value::Int(0),
+            Self::Integer | Self::Digits | Self::Unsigned | Self::Count | Self::Port => {
+                Value::Int(0)
+            }
             Self::Float => Value::Float(0.0),
         }
     }
