@@ -10,7 +10,7 @@ pub(super) const TOP: Section = Section {
         Row::supported(
             "name",
             "the project's name: of volumes and in interpolation; the task's id names all else",
-            "services::volumes",
+            "storage::kept_volumes_are_shared_and_removed",
         ),
         Row::harmless("version", "obsolete"),
         Row::supported(
@@ -241,7 +241,7 @@ pub(super) const VOLUMES: Section = Section {
         Row::supported(
             "name",
             "with `up`, of the folder; under Mesos a volume lives in the sandbox and dies with it",
-            VOLUMES_SEEN,
+            "storage::kept_volumes_are_shared_and_removed",
         ),
         Row::supported(
             "external: one of the operator's",
