@@ -15,6 +15,8 @@ const AT_ONCE: usize = 50;
 /// Pods that idle beside one another while their memory is read.
 const IDLE: usize = 100;
 const CONTAINERS: usize = 3;
+/// For a task, and for its executor: a hundred of both are within what the lab's agent offers.
+const MEGABYTES: u32 = 20;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) fn run(lab: &Lab, rounds: usize) -> Vec<Table> {
@@ -88,8 +90,8 @@ fn launch(lab: &Lab, number: usize) -> TaskRun<'_> {
         .executors(number)
         .option("--cpus", 0.01)
         .option("--executor-cpus", 0.01)
-        .option("--mem", 32)
-        .option("--executor-mem", 32)
+        .option("--mem", MEGABYTES)
+        .option("--executor-mem", MEGABYTES)
         .patience(PATIENCE)
         .launch()
 }
