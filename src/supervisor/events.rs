@@ -110,10 +110,9 @@ impl PodRun {
         let timeout = probe.timeout;
         let process = probe.process.clone();
         let exec = self.exec(service, "health", process);
-        let name = self.service(service).to_owned();
         let quiet = self.quiet.clone();
         self.work.spawn(async move {
-            let result = probes::run(&name, exec, timeout, &quiet).await;
+            let result = probes::run(exec, timeout, &quiet).await;
             Done::Probed { probing, result }
         });
     }
