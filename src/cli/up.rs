@@ -19,7 +19,7 @@ use super::project::ProjectFlags;
 use super::{Environment, plan, policy};
 use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
-use crate::executor::{LogTarget, unmet, with_causes};
+use crate::executor::{LogTarget, message};
 use crate::journal::Owner;
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
@@ -30,7 +30,7 @@ use crate::supervisor::logs::Prefix;
 use crate::supervisor::obstacles;
 use crate::supervisor::pod::{Pod, PodRequest};
 use crate::supervisor::report::{
-    EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason,
+    EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason, Unmet,
 };
 use crate::supervisor::user_files::UserFiles;
 
@@ -224,41 +224,11 @@ fn stop(pod: &Pod, asked: &mut bool) {
     pod.stop(StopReason::Signal, within);
 }
 
+/// Says why a pod has ended by itself, in the words that a framework would get.
 fn tell(end: &PodEnd) {
-    let text = match &end.cause {
-        EndCause::Finished | EndCause::Stopped(_) => return,
-        EndCause::ServiceFailed(service) => {
-            let service = &end.services[*service];
-            let ServiceState::Exited(exit) = service.state else {
-                return;
-            };
-            let oom = exit.oom.map_or("", |_| " (out of memory)");
-            format!(
-                "service \"{}\" failed: {}{oom}",
-                service.service, exit.status
-            )
-        }
-        EndCause::DependencyUnmet {
-            service, on, why, ..
-        } => unmet(&end.services[*service].service, &end.services[*on], *why),
-        EndCause::Unhealthy { service, probes } => {
-            let last = probes.last().map(String::as_str).unwrap_or_default();
-            format!(
-                "service \"{}\" is unhealthy: {last}",
-                end.services[*service].service
-            )
-        }
-        EndCause::CheckFailed { output } => output.clone(),
-        EndCause::LaunchFailed(error) => {
-            let place = end.place.iter().map(|place| format!("{place}: "));
-            place.collect::<String>() + &with_causes(error)
-        }
-        EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
-        EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
-        EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
-        EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
-    };
-    exit::warn(&format!("compose-executor: {text}"));
+    if !matches!(end.cause, EndCause::Finished | EndCause::Stopped(_)) {
+        exit::warn(&format!("compose-executor: {}", message(end)));
+    }
 }
 
 fn code(end: &PodEnd, main: Option<&str>) -> u8 {
@@ -275,14 +245,19 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
                 .find(|service| Some(service.service.as_str()) == main);
             main.and_then(of).unwrap_or(exit::SUCCESS)
         }
-        EndCause::ServiceFailed(service) | EndCause::DependencyUnmet { on: service, .. } => {
-            of(&end.services[*service])
-                .filter(|&code| code != exit::SUCCESS)
-                .unwrap_or(exit::FAILURE)
-        }
+        EndCause::ServiceFailed(service)
+        | EndCause::DependencyUnmet {
+            on: service,
+            why: Unmet::Failed | Unmet::EndedUnhealthy,
+            ..
+        } => of(&end.services[*service])
+            .filter(|&code| code != exit::SUCCESS)
+            .unwrap_or(exit::FAILURE),
         EndCause::LaunchFailed(error) if error.is_users() => exit::REFUSED,
         EndCause::Fault => exit::OWN_FAULT,
-        EndCause::LaunchFailed(_)
+        // What was unhealthy has ended by our own signal, if it has: its code says nothing.
+        EndCause::DependencyUnmet { .. }
+        | EndCause::LaunchFailed(_)
         | EndCause::Unhealthy { .. }
         | EndCause::CheckFailed { .. }
         | EndCause::SandboxDied

@@ -42,7 +42,7 @@ use sandbox::Sandbox;
 use tasks::Tasks;
 
 pub use log::LogTarget;
-pub use outcome::{unmet, with_causes};
+pub use outcome::{message, with_causes};
 
 /// How long the agent may take to acknowledge the last update: it forgets some.
 const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_mins(1);
