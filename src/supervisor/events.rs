@@ -150,9 +150,12 @@ impl PodRun {
                 });
             }
             TryBy::Http(get) => {
+                // Names are those that the main service finds.
+                let service = self.main.unwrap_or_default();
+                let names = self.plan.containers[service].hosts.clone();
                 self.work.spawn(async move {
-                    let answer = checks::probe::http(netns, get, limit);
-                    let answer = quiet.run_until_cancelled(answer).await;
+                    let answer = checks::http::http(netns, get, names, limit);
+                    let answer = quiet.run_until_cancelled(Box::pin(answer)).await;
                     let answer = answer.unwrap_or_else(|| Err(String::new()));
                     let output = match &answer {
                         Ok(code) => format!("HTTP status {code}"),
