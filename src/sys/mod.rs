@@ -27,5 +27,6 @@ pub mod session;
 pub mod signal;
 pub mod terminal;
 pub mod tree;
+pub mod watch;
 
 pub use failure::PathError;
