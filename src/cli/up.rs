@@ -20,7 +20,7 @@ use super::{Environment, plan, policy};
 use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
 use crate::executor::{LogTarget, message};
-use crate::journal::Owner;
+use crate::journal::{EndedPod, Owner};
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
 use crate::supervisor::checks::ChecksPlan;
@@ -44,8 +44,8 @@ use crate::supervisor::user_files::UserFiles;
   compose-executor up --containerd managed     a containerd of our own, for as long as it is needed
 
 Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
-stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`, and its logs go
-with it; `logs -f` beside it has them to the last line. Exits with the main service's code, else the
+stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`; of one that ends by
+itself `logs` shows what it wrote and how it ended. Exits with the main service's code, else the
 first failure's, else 0; 130 after Ctrl-C.")]
 pub(super) struct UpArgs {
     #[command(flatten)]
@@ -89,6 +89,7 @@ pub(super) fn run(
     let loaded = project.loaded;
     let detached = args.detach.supervise.then(Detached::begin).transpose();
     let mut background = Background {
+        is_detached: args.detach.supervise,
         detached: detached.map_err(CommandError::failed)?,
         log,
     };
@@ -152,6 +153,7 @@ async fn run_pod(
 
 /// What is different where nobody sits at a terminal.
 struct Background {
+    is_detached: bool,
     /// None at a terminal, and once the pod runs or has failed.
     detached: Option<Detached>,
     log: LogTarget,
@@ -169,6 +171,16 @@ impl Background {
             Err(error) => warn!(%error, "what happens to the pod is not written down"),
         }
         detached.ready(pod);
+    }
+
+    /// The pod is over, and nobody has seen what it wrote.
+    fn keep(&self, host: &Host, pod: &PodId, end: &PodEnd) {
+        if !self.is_detached {
+            return;
+        }
+        if let Err(error) = EndedPod::keep(host.folders(), pod, &message(end)) {
+            warn!(%error, "what the pod wrote is not kept");
+        }
     }
 
     /// Whatever is to be told now is told to whoever waits for the pod.
@@ -195,7 +207,10 @@ async fn follow(
         tokio::select! {
             report = told.recv() => match report {
                 Some((id, PodReport::Running { .. })) => background.running(&host, &id),
-                Some((_, PodReport::Ended(end))) => break end,
+                Some((id, PodReport::Ended(end))) => {
+                    background.keep(&host, &id, &end);
+                    break end;
+                }
                 Some((_, report)) => debug!(?report, "the pod goes on"),
                 None => return Ok(exit::OWN_FAULT),
             },

@@ -123,7 +123,7 @@ impl Exec {
             pod: pod.title(),
             service: service.to_owned(),
         };
-        if pod.owner == OwnerState::Dead {
+        if pod.owner != OwnerState::Alive {
             return Err(not_running());
         }
         let client = pod.connect().await?;
