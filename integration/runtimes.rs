@@ -1,6 +1,7 @@
 //! crun where it works, runc where it doesn't.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::lab::Lab;
 use crate::lab::host;
@@ -12,6 +13,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![Containerd:
         a_pod_runs_with_crun_where_crun_runs,
         crun_filters_calls_as_runc_does,
+        services_join_the_shim_of_their_pod,
     ]
     .into()
 }
@@ -76,4 +78,41 @@ fn crun_filters_calls_as_runc_does(lab: &Lab) {
     assert!(!by_crun.contains("a namespace of its own"), "{by_crun}");
     assert!(by_crun.contains("personality as ever"), "{by_crun}");
     assert!(by_crun.contains("done"), "{by_crun}");
+}
+
+/// Nobody starts containerd's shim to be told which one it is: from 1.7 containerd goes by the pod's
+/// sandbox, before it asks a program of ours.
+fn services_join_the_shim_of_their_pod(lab: &Lab) {
+    let mut up = Up::app(lab, SLEEPS).start();
+    up.until_stdout("up");
+    let pod = up.pod();
+    let bundles = lab
+        .containerd()
+        .state()
+        .join("io.containerd.runtime.v2.task");
+    let bundles = bundles.join("compose-executor");
+    let pause = format!("pod-{}", pod.id());
+    let service = fs::read_dir(&bundles)
+        .expect("containerd has bundles")
+        .map(|entry| entry.expect("it can be read").path())
+        .find(|path| {
+            path.to_string_lossy()
+                .ends_with(&format!("-{}.one", pod.id()))
+        })
+        .expect("the service has one");
+    if let Ok(sandbox) = fs::read_to_string(service.join("sandbox")) {
+        assert_eq!(sandbox, pause);
+    } else {
+        let read = |path: PathBuf| fs::read_to_string(path).expect("containerd writes it");
+        let program = read(service.join("shim-binary-path"));
+        assert!(
+            Path::new(&program).starts_with(lab.root().join("shim")),
+            "{program}"
+        );
+        let address = read(service.join("address"));
+        assert_eq!(address, read(bundles.join(pause).join("address")));
+    }
+    let shims = pod.processes().into_iter().filter(|it| it.leaf == "shim");
+    assert_eq!(shims.count(), 1);
+    drop(up);
 }

@@ -26,6 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_volume_of_an_image_leads_nowhere,
         an_image_leads_no_process_and_no_mount_to_the_kernels_files,
         an_image_without_end_and_users_beyond_count,
+        a_container_is_not_started_again_on_what_it_made_of_its_root,
         names_that_climb,
     ]);
     all.extend(tests![Mesos: a_task_that_swaps_links_gets_nothing]);
@@ -266,6 +267,15 @@ fn an_image_leads_no_process_and_no_mount_to_the_kernels_files(lab: &Lab) {
     );
     let image = app::image().working_dir("/proc/self/fd/7");
     refused(lab, &image, command, &["/proc/self/fd/7"]);
+    // Links that the runtime makes itself.
+    for dir in ["/dev/fd/7", "/dev/stdin"] {
+        let image = app::image().working_dir(dir);
+        refused(lab, &image, command, &[dir]);
+        let hook = format!("{command}    post_start: [{{command: [pwd], working_dir: {dir}}}]\n");
+        refused(lab, &app::image(), &hook, &[dir]);
+    }
+    let image = app::image().link("/desk", "/dev/fd").working_dir("/desk/7");
+    refused(lab, &image, command, &["/dev/fd/7"]);
     let image = app::image()
         .link("/settings", "/proc")
         .volume("/settings/sys");
@@ -273,6 +283,32 @@ fn an_image_leads_no_process_and_no_mount_to_the_kernels_files(lab: &Lab) {
     let image = app::image().link("/settings", "../../sys");
     let tmpfs = format!("{command}    tmpfs: /settings/fs\n");
     refused(lab, &image, &tmpfs, &["/settings/fs", "/sys/fs"]);
+}
+
+/// CVE-2024-21626, the second time: what ran has put a link where its working directory was, or a
+/// folder on the way to a mount, and is to be started again.
+fn a_container_is_not_started_again_on_what_it_made_of_its_root(lab: &Lab) {
+    for (keys, change, words) in [
+        (
+            "working_dir: /desk/7",
+            "cd /; rm -r /desk; ln -s /proc/self/fd /desk",
+            "/proc/self/fd/7",
+        ),
+        (
+            "tmpfs: [/settings/sys]",
+            "mv /settings /old; ln -s /proc /settings",
+            "/proc/sys",
+        ),
+    ] {
+        let services = format!(
+            "  only:\n    image: app:1\n    restart: on-failure:5\n    {keys}\n    command: [sh, -c, '{change}; echo changed; exit 1']\n"
+        );
+        let mut up = Up::app(lab, &services).start();
+        let code = up.until_end().code();
+        assert_eq!(up.stdout(), "changed\n", "{}", up.stderr());
+        assert_eq!(code, Some(3), "{}", up.stderr());
+        assert!(up.stderr().contains(words), "{}", up.stderr());
+    }
 }
 
 fn an_image_without_end_and_users_beyond_count(lab: &Lab) {

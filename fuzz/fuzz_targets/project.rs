@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use compose_executor::compose::{
-    FileError, FileKind, Files, LoadOptions, engine_checks, load, to_json, to_yaml,
+    FileError, FileKind, Files, LoadOptions, Printed, engine_checks, load, to_json, to_yaml,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -30,8 +30,8 @@ fuzz_target!(|text: &str| {
             let _ = (error.to_string(), error.render(true));
         }
         Ok(loaded) => {
-            let _ = (engine_checks(&loaded.project), to_json(&loaded.tree, true));
-            let printed = to_yaml(&loaded.tree, true);
+            let _ = (engine_checks(&loaded.project), to_json(&loaded.tree, Printed::Project));
+            let printed = to_yaml(&loaded.tree, Printed::Project);
             // What is inactive is not printed, and what is printed is active.
             let all = LoadOptions {
                 profiles: vec!["*".to_owned()],

@@ -16,7 +16,8 @@ use super::project::ProjectFlags;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::source::SourceMap;
 use crate::compose::{
-    DiskFiles, LoadOptions, Loaded, Map, Node, Value, load, load_model, render, to_json, to_yaml,
+    DiskFiles, LoadOptions, Loaded, Map, Node, Printed, Value, load, load_model, render, to_json,
+    to_yaml,
 };
 
 /// The flags of `config`.
@@ -111,7 +112,10 @@ pub(super) fn run(
 fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandError> {
     options.normalize = !args.no_normalize;
     options.interpolate = !args.no_interpolate;
-    options.selected.clone_from(&args.selected);
+    // Names and hashes are those of all services, whichever were named.
+    if !args.services && args.hash.is_none() {
+        options.selected.clone_from(&args.selected);
+    }
     let files = DiskFiles::new(options.limits.file_bytes);
     if args.no_interpolate {
         let model = load_model(&options, &files).map_err(|error| CommandError::load(&error))?;
@@ -119,7 +123,7 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
         return Ok(if args.services {
             lines(names(&model.tree, "services"))
         } else {
-            print(args.format, &model.tree, false)
+            print(args.format, &model.tree, Printed::Model)
         });
     }
     let loaded = load(&options, &files).map_err(|error| CommandError::load(&error))?;
@@ -153,7 +157,7 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
         let variables = loaded.environment.iter();
         lines(variables.map(|(name, value)| format!("{name}={value}")))
     } else {
-        print(args.format, tree, true)
+        print(args.format, tree, Printed::Project)
     })
 }
 
@@ -164,10 +168,10 @@ fn warn(warnings: &[Diagnostic], sources: &SourceMap) {
     }
 }
 
-fn print(format: Format, tree: &Node, escape: bool) -> String {
+fn print(format: Format, tree: &Node, printed: Printed) -> String {
     match format {
-        Format::Json => to_json(tree, escape),
-        Format::Yaml => to_yaml(tree, escape),
+        Format::Json => to_json(tree, printed),
+        Format::Yaml => to_yaml(tree, printed),
     }
 }
 
@@ -221,7 +225,7 @@ fn hashes(tree: &Node, services: &str) -> Result<String, ConfigError> {
                 map.remove(key);
             }
         }
-        let digest = Sha256::digest(to_json(&service, false));
+        let digest = Sha256::digest(to_json(&service, Printed::Model));
         let _ = write!(out, "{name} ");
         for byte in &digest[..] {
             let _ = write!(out, "{byte:02x}");

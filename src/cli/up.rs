@@ -277,6 +277,7 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
         | EndCause::CheckFailed { .. }
         | EndCause::SandboxDied
         | EndCause::ShimDied
+        | EndCause::ShimSilent(_)
         | EndCause::RuntimeLost => exit::FAILURE,
     }
 }

@@ -147,6 +147,7 @@ impl Canonical {
         let Value::List(items) = &mut node.value else {
             return;
         };
+        let given = self.lenient.then(|| items.clone());
         let mut ports = Vec::with_capacity(items.len());
         for (index, item) in std::mem::take(items).into_iter().enumerate() {
             let short = match &item.value {
@@ -178,8 +179,14 @@ impl Canonical {
                     map.insert_made("protocol", Node::string(port.protocol, item.span));
                     node
                 })),
-                Err(_) if self.lenient => ports.push(item),
-                Err(problem) => self.fail(item.span, path.item(index), problem),
+                Err(problem) => match given {
+                    // Short and long forms are not mixed: the list stays as it was written.
+                    Some(given) => {
+                        *items = given;
+                        return;
+                    }
+                    None => self.fail(item.span, path.item(index), problem),
+                },
             }
         }
         *items = ports;

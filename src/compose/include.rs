@@ -60,6 +60,7 @@ pub(super) fn apply(
 fn entry(loading: &mut Loading<'_>, item: &Node) -> Option<Entry> {
     let texts = |loading: &mut Loading<'_>, node: Option<&Node>, key: &str| match node {
         None => Some(Vec::new()),
+        Some(node) if node.is_null() => Some(Vec::new()),
         Some(node) => {
             let items = node.as_list().unwrap_or(std::slice::from_ref(node));
             let texts: Option<Vec<_>> = items
@@ -74,6 +75,11 @@ fn entry(loading: &mut Loading<'_>, item: &Node) -> Option<Entry> {
         }
     };
     match &item.value {
+        Value::Null => Some(Entry {
+            paths: Vec::new(),
+            project_directory: None,
+            env_files: Vec::new(),
+        }),
         Value::String(path) => Some(Entry {
             paths: vec![(path.clone(), item.span)],
             project_directory: None,

@@ -234,7 +234,14 @@ fn merged(loading: &mut Loading<'_>) -> Result<Merged, Stop> {
         if let Some(top) = tree.as_map_mut() {
             top.insert("name", span, Node::string(name.clone(), span));
         }
-        normalize::normalize(&mut tree, &name, &scope.environment);
+        // What is printed as it is written has no variables.
+        let none = BTreeMap::new();
+        let variables = if loading.options.interpolate {
+            scope.environment.as_ref()
+        } else {
+            &none
+        };
+        normalize::normalize(&mut tree, &name, variables);
     }
     Ok(Merged {
         name,
@@ -278,6 +285,7 @@ fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
             top.insert_made("services", Node::map(span));
         }
     }
+    normalize::inherit_variables(&mut tree, &scope.environment);
 
     // 6
     let mut conversion = NormalForm::default();
@@ -306,6 +314,7 @@ fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
     };
     references::check_project(&whole, &mut loading.errors);
     loading.checkpoint()?;
+    normalize::replicas(&mut normal);
 
     // 8
     prune::select(&mut normal, &mut disabled, &loading.options.selected);

@@ -10,6 +10,7 @@ use super::defaults;
 use super::diagnostic::Diagnostic;
 use super::document::Purpose;
 use super::dotenv;
+use super::encoding;
 use super::files::{FileError, FileKind, Files};
 use super::load::LoadOptions;
 use super::near::nearest;
@@ -215,7 +216,11 @@ impl<'a> Loading<'a> {
             }
         };
         let shown = self.shown(path).to_owned();
-        let Ok(text) = String::from_utf8(bytes) else {
+        let text = match role {
+            Role::Compose => encoding::yaml_text(bytes),
+            Role::Env => encoding::env_text(bytes),
+        };
+        let Some(text) = text else {
             let problem = format!("{} is not UTF-8", shown.display());
             return self.stop(labelled(Diagnostic::invalid(problem)));
         };
@@ -351,7 +356,9 @@ impl<'a> Loading<'a> {
             home: home.as_deref(),
         };
         paths::absolute(tree, Path::default(), bases, &mut self.errors);
-        normalize::inherit_listed(tree, &scope.environment);
+        if self.options.interpolate {
+            normalize::inherit_listed(tree, &scope.environment);
+        }
         self.checkpoint()
     }
 

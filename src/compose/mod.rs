@@ -17,6 +17,7 @@ mod decode;
 mod defaults;
 mod discovery;
 mod document;
+mod encoding;
 mod engine;
 mod environment;
 mod extends;
@@ -60,5 +61,5 @@ pub use load::{Discovery, LoadError, LoadOptions, Loaded, Model, load, load_mode
 #[cfg(feature = "executor")]
 pub(crate) use near::nearest;
 pub use node::{Map, Node, Tag, Value};
-pub use print::{to_json, to_yaml};
+pub use print::{Printed, to_json, to_yaml};
 pub use render::render;

@@ -21,17 +21,36 @@ pub(super) fn normalize(tree: &mut Node, project: &str, environment: &BTreeMap<S
     names(tree, project);
 }
 
-/// Gives the names without a value in lists of variables theirs: those of an included file are
-/// looked up in that file's own environment.
+/// Gives the services' variables that have no value theirs.
+pub(super) fn inherit_variables(tree: &mut Node, environment: &BTreeMap<String, String>) {
+    for pairs in variables(tree) {
+        inherit(pairs, environment, true);
+    }
+}
+
+/// The same in lists alone: those of an included file are looked up in that file's own environment.
 pub(super) fn inherit_listed(tree: &mut Node, environment: &BTreeMap<String, String>) {
-    let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) else {
-        return;
-    };
-    for (_, _, service) in services.iter_mut() {
-        if let Some(pairs) = service.get_mut("environment")
-            && pairs.as_list().is_some()
-        {
-            inherit(pairs, environment, true);
+    for pairs in variables(tree).filter(|pairs| pairs.as_list().is_some()) {
+        inherit(pairs, environment, true);
+    }
+}
+
+fn variables(tree: &mut Node) -> impl Iterator<Item = &mut Node> {
+    let services = tree.get_mut("services").and_then(Node::as_map_mut);
+    let services = services.into_iter().flat_map(Map::iter_mut);
+    services.filter_map(|(_, _, service)| service.get_mut("environment"))
+}
+
+/// Has `deploy.replicas` say what `scale` says: of a project that was checked, in which the two
+/// don't differ.
+pub(super) fn replicas(normal: &mut Node) {
+    let services = normal.get_mut("services").and_then(Node::as_map_mut);
+    for (_, _, service) in services.into_iter().flat_map(Map::iter_mut) {
+        let Some(scale) = service.get("scale").cloned() else {
+            continue;
+        };
+        if let Some(deploy) = service.get_mut("deploy").and_then(Node::as_map_mut) {
+            deploy.insert("replicas", scale.span, scale);
         }
     }
 }
@@ -82,9 +101,6 @@ fn complete_service(service: &mut Map, environment: &BTreeMap<String, String>) {
     }
     if let Some(build) = service.get_mut("build") {
         complete_build(build, environment);
-    }
-    if let Some(pairs) = service.get_mut("environment") {
-        inherit(pairs, environment, true);
     }
     if let Some(Value::List(mounts)) = service.get_mut("volumes").map(|node| &mut node.value) {
         for mount in mounts {

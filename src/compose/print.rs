@@ -1,7 +1,7 @@
 //! The normal form as text, as Docker Compose prints it: keys sorted, `$` doubled.
 //!
-//! JSON has some ways of its own: extensions only at the top, no models, `command` and `entrypoint`
-//! even where there are none.
+//! A project's JSON has some ways of its own: extensions only at the top, no models, `command` and
+//! `entrypoint` even where there are none.
 
 use std::borrow::Cow;
 use std::iter::repeat_n;
@@ -13,20 +13,29 @@ use super::node::{Map, Node, Value};
 use super::path::Path;
 use super::scalar;
 
-/// Pretty JSON, with a line feed at the end. `escape`: variables were replaced, so that each `$` is
-/// meant as such, and doubled to be read again as one.
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Printed {
+    /// A loaded project. Variables were replaced: each `$` is meant as such, and doubled to be read
+    /// again as one.
+    Project,
+    /// Merged files, as they are written.
+    Model,
+}
+
+/// Pretty JSON, with a line feed at the end.
 ///
 /// # Panics
 /// Never: every value is JSON.
-pub fn to_json(tree: &Node, escape: bool) -> String {
-    let json = json(tree, Path::default(), escape);
+pub fn to_json(tree: &Node, printed: Printed) -> String {
+    let json = json(tree, Path::default(), printed);
     let mut text = serde_json::to_string_pretty(&json).expect("a value is always JSON");
     text.push('\n');
     text
 }
 
-fn escaped(text: &str, escape: bool) -> Cow<'_, str> {
-    if escape && text.contains('$') {
+fn escaped(text: &str, printed: Printed) -> Cow<'_, str> {
+    if printed == Printed::Project && text.contains('$') {
         Cow::Owned(text.replace('$', "$$"))
     } else {
         Cow::Borrowed(text)
@@ -39,24 +48,30 @@ fn sorted(map: &Map) -> Vec<(&str, &Node)> {
     entries
 }
 
-fn json(node: &Node, path: Path<'_>, escape: bool) -> Json {
+fn json(node: &Node, path: Path<'_>, printed: Printed) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
-        Value::Int(number) if is_size(path) => Json::String(number.to_string()),
+        Value::Int(number) if printed == Printed::Project && is_size(path) => {
+            Json::String(number.to_string())
+        }
         Value::Int(number) => Json::Number((*number).into()),
         Value::Unsigned(number) => Json::Number((*number).into()),
         Value::Float(number) => json_number(*number),
         Value::Date(text) => Json::String(date(text)),
-        Value::String(text) => Json::String(escaped(text, escape).into_owned()),
+        Value::String(text) => Json::String(escaped(text, printed).into_owned()),
         // What Docker Compose makes of an empty list that it knows nothing of.
-        Value::List(items) if items.is_empty() && is_extension(path) => Json::Null,
+        Value::List(items)
+            if printed == Printed::Project && items.is_empty() && is_extension(path) =>
+        {
+            Json::Null
+        }
         Value::List(items) => items
             .iter()
             .enumerate()
-            .map(|(index, item)| json(item, path.item(index), escape))
+            .map(|(index, item)| json(item, path.item(index), printed))
             .collect(),
-        Value::Map(map) => Json::Object(json_map(map, path, escape)),
+        Value::Map(map) => Json::Object(json_map(map, path, printed)),
     }
 }
 
@@ -80,18 +95,24 @@ fn is_extension(path: Path<'_>) -> bool {
         .is_some_and(|first| first.starts_with("x-"))
 }
 
-fn json_map(map: &Map, path: Path<'_>, escape: bool) -> JsonMap<String, Json> {
+fn json_map(map: &Map, path: Path<'_>, printed: Printed) -> JsonMap<String, Json> {
     let mut out = JsonMap::new();
+    if printed == Printed::Model {
+        for (key, node) in sorted(map) {
+            out.insert(key.to_owned(), json(node, path.key(key), printed));
+        }
+        return out;
+    }
     let top = path.parts().is_empty();
     for (key, node) in sorted(map) {
         if top && key == "models" || is_nested_extension(path, key) {
             continue;
         }
-        let printed = match path.parts() {
+        let name = match path.parts() {
             ["services", _, "blkio_config", _, "[]"] => capitalized(key),
-            _ => escaped(key, escape).into_owned(),
+            _ => escaped(key, printed).into_owned(),
         };
-        out.insert(printed, json(node, path.key(key), escape));
+        out.insert(name, json(node, path.key(key), printed));
     }
     if let ["services", _] = path.parts() {
         for key in ["command", "entrypoint"] {
@@ -165,12 +186,12 @@ fn date(text: &str) -> String {
 }
 
 /// YAML. Its strings are quoted wherever they would be read as something else, by the rules of
-/// `scalar`, which no general writer knows. `escape` as in [`to_json`], but for keys: nobody
-/// replaces variables in them.
-pub fn to_yaml(tree: &Node, escape: bool) -> String {
+/// `scalar`, which no general writer knows. The `$` of a key is not doubled: nobody replaces
+/// variables in keys.
+pub fn to_yaml(tree: &Node, printed: Printed) -> String {
     let mut writer = Writer {
         out: String::new(),
-        escape,
+        printed,
     };
     if let Some(map) = tree.as_map() {
         // The name of a file comes first, as people write it.
@@ -185,7 +206,7 @@ pub fn to_yaml(tree: &Node, escape: bool) -> String {
 
 struct Writer {
     out: String,
-    escape: bool,
+    printed: Printed,
 }
 
 impl Writer {
@@ -247,7 +268,7 @@ impl Writer {
         match value {
             Value::Null => "null".to_owned(),
             Value::String(text) => {
-                let text = escaped(text, self.escape);
+                let text = escaped(text, self.printed);
                 block(&text, indent).unwrap_or_else(|| scalar_text(&text).into_owned())
             }
             Value::Float(number) if number.is_nan() => ".nan".to_owned(),

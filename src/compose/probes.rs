@@ -11,7 +11,7 @@ use super::load::{LoadError, LoadOptions, Loaded, load};
 use super::node::{Node, Value};
 use super::path::Path as KeyPath;
 use super::source::SourceId;
-use super::{DiskFiles, schema, to_json, to_yaml, yaml};
+use super::{DiskFiles, Printed, schema, to_json, to_yaml, yaml};
 
 /// One recorded answer.
 #[derive(serde::Deserialize)]
@@ -101,7 +101,7 @@ fn every_probe_agrees_with_docker_compose_or_is_a_listed_deviation() {
         let outcome = match (probe.load(), &probe.out) {
             (Ok(loaded), Some(expected)) => {
                 let place = probe.place().to_string_lossy().into_owned();
-                let text = to_json(&loaded.tree, true).replace(&place, "@DIR@");
+                let text = to_json(&loaded.tree, Printed::Project).replace(&place, "@DIR@");
                 let mut ours: Json = serde_json::from_str(&text).unwrap();
                 let mut theirs = expected.clone();
                 tidy(&mut ours, "");
@@ -144,13 +144,13 @@ fn config_of_its_own_output_gives_the_same_output() {
             continue;
         }
         if let Ok(loaded) = probe.load() {
-            let printed = to_yaml(&loaded.tree, true);
+            let printed = to_yaml(&loaded.tree, Printed::Project);
             match again(&printed) {
-                Ok(loaded) if to_yaml(&loaded.tree, true) == printed => {}
+                Ok(loaded) if to_yaml(&loaded.tree, Printed::Project) == printed => {}
                 Ok(loaded) => wrong.push(format!(
                     "{}: {printed}---\n{}",
                     probe.id,
-                    to_yaml(&loaded.tree, true)
+                    to_yaml(&loaded.tree, Printed::Project)
                 )),
                 Err(error) => wrong.push(format!("{}: {printed}---\n{error}", probe.id)),
             }

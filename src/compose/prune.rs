@@ -96,9 +96,21 @@ pub(super) fn select(tree: &mut Node, disabled: &mut BTreeMap<String, Node>, sel
         let keep = wanted.contains(name);
         if !keep {
             disabled.insert(name.to_owned(), service.clone());
+        } else if let Some(service) = service.as_map_mut() {
+            forget_others(service, &wanted);
         }
         keep
     });
+}
+
+/// Takes out of a service's dependencies those that no active profile has: they were optional.
+fn forget_others(service: &mut Map, wanted: &BTreeSet<String>) {
+    if let Some(depends_on) = service.get_mut("depends_on").and_then(Node::as_map_mut) {
+        depends_on.retain(|name, _| wanted.contains(name));
+        if depends_on.is_empty() {
+            service.remove("depends_on");
+        }
+    }
 }
 
 /// Takes out the services that no active profile has.

@@ -54,6 +54,10 @@ pub(super) fn tagged(kind: &str, text: &str) -> Option<Value> {
 }
 
 fn number(text: &str) -> Option<Value> {
+    // What begins with a point is a number as it is written, or none.
+    if text.starts_with('.') && text.contains('_') {
+        return None;
+    }
     let plain = text.replace('_', "");
     if let Some(value) = integer(&plain) {
         return Some(value);

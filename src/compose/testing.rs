@@ -7,7 +7,7 @@ use super::files::{FileError, FileKind, Files};
 use super::load::{LoadError, LoadOptions, Loaded, load};
 use super::model::Project;
 use super::schema::{PROJECT, Shape};
-use super::{to_json, to_yaml};
+use super::{Printed, to_json, to_yaml};
 
 /// The folder in which tests put their files.
 pub(crate) const FOLDER: &str = "/p";
@@ -73,7 +73,7 @@ pub(crate) fn project_of(text: &str) -> Project {
 /// The normal form of files without errors, as YAML.
 pub(crate) fn yaml_of(files: &[(&str, &str)]) -> String {
     match load_files(files) {
-        Ok(loaded) => to_yaml(&loaded.tree, true),
+        Ok(loaded) => to_yaml(&loaded.tree, Printed::Project),
         Err(error) => panic!("{}", error.render(false)),
     }
 }
@@ -81,7 +81,7 @@ pub(crate) fn yaml_of(files: &[(&str, &str)]) -> String {
 /// The normal form of a text without errors, as JSON.
 pub(crate) fn json_of(text: &str) -> serde_json::Value {
     match load_text(text) {
-        Ok(loaded) => serde_json::from_str(&to_json(&loaded.tree, true)).unwrap(),
+        Ok(loaded) => serde_json::from_str(&to_json(&loaded.tree, Printed::Project)).unwrap(),
         Err(error) => panic!("{}", error.render(false)),
     }
 }

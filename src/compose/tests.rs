@@ -15,9 +15,9 @@ use super::source::SourceId;
 use super::testing::{
     MemoryFiles, errors_of, json_of, load_files, load_text, options, project_of, yaml_of,
 };
-use super::to_yaml;
 use super::unique::unique;
 use super::yaml;
+use super::{Printed, to_yaml};
 
 /// What people are shown.
 fn shown(files: &[(&str, &str)]) -> String {
@@ -257,8 +257,8 @@ fn secrets_are_never_printed() {
     let text = "services: {a: {image: i, secrets: [s]}}\nsecrets: {s: {environment: TOKEN}}\n";
     let files = MemoryFiles::new(&[("compose.yaml", text)]);
     let loaded = load(&options, &files).unwrap();
-    assert!(!to_yaml(&loaded.tree, true).contains("hunter2"));
-    assert!(!super::to_json(&loaded.tree, true).contains("hunter2"));
+    assert!(!to_yaml(&loaded.tree, Printed::Project).contains("hunter2"));
+    assert!(!super::to_json(&loaded.tree, Printed::Project).contains("hunter2"));
 }
 
 #[test]
@@ -277,6 +277,103 @@ fn json_is_as_docker_compose_prints_it() {
       "stop_grace_period": "1m30s"
     }
     "#);
+}
+
+/// The merged files as `config --no-interpolate` prints them.
+fn as_written(text: &str, environment: &[(&str, &str)]) -> serde_json::Value {
+    let mut options = options();
+    options.interpolate = false;
+    options.normalize = false;
+    let pairs = environment.iter().copied();
+    options.environment = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let files = MemoryFiles::new(&[("compose.yaml", text)]);
+    let model = super::load_model(&options, &files).unwrap();
+    serde_json::from_str(&super::to_json(&model.tree, Printed::Model)).unwrap()
+}
+
+#[test]
+fn what_is_printed_as_written_has_no_variables_and_nothing_left_out() {
+    let text = "services: {a: {image: i, environment: [A, B=$A], mem_limit: 64, x-y: 1}}\n\
+                models: {m: {model: q}}\n";
+    insta::assert_json_snapshot!(as_written(text, &[("A", "1")]), @r#"
+    {
+      "models": {
+        "m": {
+          "model": "q"
+        }
+      },
+      "services": {
+        "a": {
+          "environment": [
+            "A",
+            "B=$A"
+          ],
+          "image": "i",
+          "mem_limit": 64,
+          "x-y": 1
+        }
+      }
+    }
+    "#);
+}
+
+#[test]
+fn ports_with_variables_in_them_stay_as_they_are_written() {
+    let ports = |list: &str| {
+        let text = format!("services: {{a: {{image: i, ports: {list}}}}}\n");
+        as_written(&text, &[])["services"]["a"]["ports"].to_string()
+    };
+    assert_eq!(ports("['80:80', '$P:81']"), r#"["80:80","$P:81"]"#);
+    assert!(ports("['80:80', '81:81']").contains(r#""target":80"#));
+}
+
+/// A text's project, without what is implied.
+fn bare(text: &str) -> Result<serde_json::Value, String> {
+    let mut options = options();
+    options.normalize = false;
+    options.environment = [("A".to_owned(), "1".to_owned())].into();
+    let loaded = load(&options, &MemoryFiles::new(&[("compose.yaml", text)]));
+    let loaded = loaded.map_err(|error| error.to_string())?;
+    Ok(serde_json::from_str(&super::to_json(&loaded.tree, Printed::Project)).unwrap())
+}
+
+#[test]
+fn what_is_not_implied_is_still_resolved_and_checked() {
+    let text =
+        "services: {a: {image: i, environment: {A: }, volumes: ['vv:/v']}}\nvolumes: {vv: }\n";
+    let json = bare(text).unwrap();
+    assert_eq!(json["services"]["a"]["environment"]["A"], "1");
+    assert_eq!(json["volumes"]["vv"], serde_json::json!({}));
+    let text =
+        "services:\n  a: {image: i, network_mode: 'service:b'}\n  b: {image: i, profiles: [p]}\n";
+    assert!(bare(text).unwrap_err().contains("the service b"));
+}
+
+#[test]
+fn a_service_selected_by_name_forgets_dependencies_that_are_not_there() {
+    let text = "services:\n  a: {image: i, depends_on: {b: {condition: service_started, required: false}}}\n  \
+                b: {image: i, profiles: [p]}\n";
+    let files = MemoryFiles::new(&[("compose.yaml", text)]);
+    let dependencies = |selected: &[&str]| {
+        let mut options = options();
+        options.selected = selected.iter().map(|&name| name.to_owned()).collect();
+        let loaded = load(&options, &files).unwrap();
+        loaded.project.services[0].depends_on.len()
+    };
+    assert_eq!(dependencies(&[]), 1);
+    assert_eq!(dependencies(&["a"]), 0);
+    assert_eq!(dependencies(&["a", "b"]), 1);
+}
+
+#[test]
+fn an_include_that_says_nothing_includes_nothing() {
+    let text = "include: [null, {path: null}, {path: b/b.yaml, env_file: null, project_directory: null}]\n";
+    let yaml = yaml_of(&[
+        ("compose.yaml", text),
+        ("b/b.yaml", "services: {b: {image: 'i:${TAG}'}}\n"),
+        ("b/.env", "TAG=1\n"),
+    ]);
+    assert!(yaml.contains("image: i:1"), "{yaml}");
 }
 
 /// A service's part that every merge rule has something to do with.
@@ -329,7 +426,7 @@ fn tree(text: &str) -> Node {
 fn normal(mut tree: Node) -> String {
     Canonical::default().project(&mut tree);
     unique(&mut tree, Path::default(), &mut Vec::new());
-    to_yaml(&NormalForm::default().project(&tree), true)
+    to_yaml(&NormalForm::default().project(&tree), Printed::Project)
 }
 
 /// The normal form of these texts, merged in their order.
@@ -344,7 +441,7 @@ fn merged(texts: &[&str]) -> String {
     options.limits = Limits::default();
     options.files = names.iter().map(Into::into).collect();
     match load(&options, &MemoryFiles::new(&files)) {
-        Ok(loaded) => to_yaml(&loaded.tree, true),
+        Ok(loaded) => to_yaml(&loaded.tree, Printed::Project),
         Err(error) => panic!("{}\n{files:?}", error.render(false)),
     }
 }

@@ -216,10 +216,14 @@ impl<'t> Reader<'t, '_> {
                 None => Err(Diagnostic::invalid(format!("`{text}` is no !!{kind}")).at(span)),
             };
         }
+        let untyped = event_tag.original() == "!" && style == ScalarStyle::Plain;
         let tag = self.tag(tag, span);
-        let value = match tag {
-            Some(_) if style == ScalarStyle::Plain => scalar::plain(text),
-            _ => Value::String(text.to_owned()),
+        // A tag that is none of YAML's says nothing of a type: the value is the text, whatever it
+        // looks like (`!override 0777`). Where a number is wanted, the text is read as one.
+        let value = if untyped {
+            scalar::plain(text)
+        } else {
+            Value::String(text.to_owned())
         };
         Ok((value, tag))
     }

@@ -17,8 +17,9 @@ use super::hooks::{self, Hook, HookError};
 use super::launch_error::{LaunchError, create_error, start_error};
 use super::pod::PodRun;
 use super::report::{EndCause, PodReport};
+use super::restart::NotMade;
 use super::sandbox::RunDir;
-use super::{checks, probes, restart};
+use super::{checks, image_root, probes, restart};
 use crate::containerd::RpcError;
 use crate::oci::ExecInput;
 
@@ -34,7 +35,7 @@ pub(super) enum Done {
     },
     MadeAgain {
         service: usize,
-        result: Result<u32, RpcError>,
+        result: Result<u32, NotMade>,
     },
     PostStart {
         service: usize,
@@ -84,6 +85,9 @@ impl PodRun {
     /// A new task needs new FIFOs: whoever read the old ones reads them to their end.
     fn begin_again(&mut self, service: usize) -> Result<(), LaunchError> {
         let task = self.tasks[service].clone();
+        let look = RunDir(self.host.folders.pod_state(&self.plan.id)).look();
+        let plan = &self.plan.containers[service];
+        image_root::look_again(&task.rootfs, &look, plan, self.extras[service].own.cwd())?;
         let (stdout, stderr) = (task.stdio.stdout.as_deref(), task.stdio.stderr.as_deref());
         for path in stdout.into_iter().chain(stderr) {
             restart::renew(path)?;
@@ -324,17 +328,17 @@ impl PodRun {
     fn made_again(
         &mut self,
         i: usize,
-        result: Result<u32, RpcError>,
+        result: Result<u32, NotMade>,
         now: Instant,
     ) -> Result<(), EndCause> {
         let pid = match result {
             Ok(pid) => pid,
-            Err(error) if restart::was_away(&error) => {
+            Err(NotMade::Away(error)) => {
                 warn!(service = self.service(i), %error, "containerd is away; the restart waits");
                 self.course.postpone(i, now + AWAY);
                 return Ok(());
             }
-            Err(source) => {
+            Err(NotMade::Failed(source)) => {
                 let error = create_error(self.service(i), source);
                 return Err(EndCause::LaunchFailed(error));
             }
@@ -347,6 +351,7 @@ impl PodRun {
         let oom_kills = self.oom_kills(i);
         let container = self.containers[i].as_mut().expect("it was made before");
         container.made_again(pid, oom_kills);
+        self.watch_service(i);
         self.begin_start(i);
         Ok(())
     }

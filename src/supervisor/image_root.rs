@@ -47,17 +47,33 @@ fn look(
     plan: &ContainerPlan,
     image: &ImageDefaults,
 ) -> Result<(Folder, Accounts), LaunchError> {
-    let root = Folder::open_root(root).map_err(|source| LaunchError::ImageRoot {
-        service: plan.service.value.clone(),
-        source,
-    })?;
+    let root = open(root, plan)?;
     check_targets(&root, plan)?;
-    check_working_dir(&root, plan, image)?;
+    let given = plan.process.working_dir.as_ref();
+    if let Some(dir) = given.or(image.working_dir.as_ref()) {
+        check_working_dir(&root, plan, Path::new(dir))?;
+    }
     let accounts = accounts(&root).map_err(|source| LaunchError::Accounts {
         service: plan.service.value.clone(),
         source,
     })?;
     Ok((root, accounts))
+}
+
+/// What was looked at before a container was made, once more: what ran in it may have put a link of
+/// its own in a folder's place, and is about to be started again on the same root. `cwd` is its
+/// working directory.
+pub(super) fn look_again(
+    mounts: &[Mount],
+    at: &Path,
+    plan: &ContainerPlan,
+    cwd: &Path,
+) -> Result<(), LaunchError> {
+    mountns::look_into(&described(mounts), at, |root| {
+        let root = open(root, plan)?;
+        check_targets(&root, plan)?;
+        check_working_dir(&root, plan, cwd)
+    })?
 }
 
 /// Mounts an image at the folder `at`, which is made, read-only.
@@ -76,6 +92,13 @@ fn described(mounts: &[Mount]) -> Vec<mountns::Mount> {
         options: mount.options.clone(),
     };
     mounts.iter().map(one).collect()
+}
+
+fn open(root: &Path, plan: &ContainerPlan) -> Result<Folder, LaunchError> {
+    Folder::open_root(root).map_err(|source| LaunchError::ImageRoot {
+        service: plan.service.value.clone(),
+        source,
+    })
 }
 
 /// A link of the image's must not lead a mount to where the runtime's own are.
@@ -100,22 +123,14 @@ fn check_targets(root: &Folder, plan: &ContainerPlan) -> Result<(), LaunchError>
 }
 
 /// Nor a process to where descriptors of the runtime's are, CVE-2024-21626.
-fn check_working_dir(
-    root: &Folder,
-    plan: &ContainerPlan,
-    image: &ImageDefaults,
-) -> Result<(), LaunchError> {
-    let given = plan.process.working_dir.as_ref();
-    let Some(path) = given.or(image.working_dir.as_ref()).map(Path::new) else {
-        return Ok(());
-    };
+fn check_working_dir(root: &Folder, plan: &ContainerPlan, path: &Path) -> Result<(), LaunchError> {
     let real = root
         .real_path(path)
         .map_err(|source| LaunchError::ImageRoot {
             service: plan.service.value.clone(),
             source,
         })?;
-    if real.starts_with("/proc") || real.starts_with("/sys") {
+    if oci::is_kernels(&real) {
         return Err(LaunchError::WorkingDir {
             service: plan.service.value.clone(),
             path: path.to_owned(),

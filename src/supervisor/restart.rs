@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::silence;
 use crate::containerd::{Client, Code, NewTask, Process, RpcError, TaskStatus};
 use crate::pod::plan::Signal;
 use crate::sys::{PathError, fifo};
@@ -44,9 +45,34 @@ pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcErr
     }
 }
 
+/// Why a task was not made again.
+#[derive(Debug)]
+pub(super) enum NotMade {
+    /// containerd was away: it may be tried again.
+    Away(RpcError),
+    /// It can't be made, or its shim or runtime hangs.
+    Failed(RpcError),
+}
+
 /// Puts a new task in the place of the one that has ended, and gives the pid of its first process,
 /// which waits to be started. May be repeated after an error.
-pub(super) async fn make_again(client: &Client, task: NewTask) -> Result<u32, RpcError> {
+///
+/// As at a start, who hangs while containerd answers is not waited for any longer.
+pub(super) async fn make_again(client: &Client, task: NewTask) -> Result<u32, NotMade> {
+    let container = task.container.clone();
+    let error = match try_again(client, task).await {
+        Ok(pid) => return Ok(pid),
+        Err(error) => error,
+    };
+    let hangs = error.code == Code::DeadlineExceeded && silence::answers(client, &container).await;
+    Err(if was_away(&error) && !hangs {
+        NotMade::Away(error)
+    } else {
+        NotMade::Failed(error)
+    })
+}
+
+async fn try_again(client: &Client, task: NewTask) -> Result<u32, RpcError> {
     let tasks = client.tasks();
     let process = Process::init(&task.container);
     if tasks.delete(process).await.is_err() {
@@ -74,7 +100,7 @@ fn gone(error: RpcError) -> Result<(), RpcError> {
 }
 
 /// Whether containerd was away, so that nothing is known of what it would have done.
-pub(super) fn was_away(error: &RpcError) -> bool {
+fn was_away(error: &RpcError) -> bool {
     matches!(
         error.code,
         Code::Disconnected | Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled

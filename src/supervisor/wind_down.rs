@@ -115,6 +115,7 @@ impl PodRun {
             Done::MadeAgain { service, result } => {
                 if let (Ok(pid), Some(container)) = (result, &mut self.containers[service]) {
                     container.made_again(pid, 0);
+                    self.watch_service(service);
                 }
             }
             Done::PostStart { .. } | Done::Probed { .. } | Done::Checked { .. } => {}

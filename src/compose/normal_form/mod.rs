@@ -56,6 +56,9 @@ impl NormalForm {
         match (shape, &node.value) {
             (Shape::Any, _) => Some(node.clone()),
             (Shape::Scalar(scalar), _) => with(self.scalar(*scalar, node, path)?),
+            (Shape::Object(_), Value::Null) if is_resource(path) => {
+                with(Value::Map(Map::default()))
+            }
             (Shape::Object(_), Value::Null) => with(Value::Null),
             (Shape::Object(object), Value::Map(map)) => {
                 with(Value::Map(self.object(object, map, node.span, path)))
@@ -104,7 +107,7 @@ impl NormalForm {
                         Value::List(items) => items.iter().map(text).collect(),
                         _ => vec![text(node)],
                     };
-                    Some(Node::new(Value::List(items), node.span))
+                    Some(Node::new(filled_list(items)?, node.span))
                 });
                 filled_map(map).and_then(with)
             }
@@ -193,6 +196,15 @@ impl NormalForm {
         let zero_is_kept = |value: Value, zero: bool| (scalar.keep || !zero).then_some(value);
         match (scalar.form, &node.value) {
             (_, Value::Null) => None,
+            (Form::Text, Value::Float(_)) => {
+                let text = to_text(&node.value);
+                self.fail(
+                    span,
+                    path,
+                    format!("{text} must be a whole number, or in quotes"),
+                );
+                None
+            }
             (Form::Text, value) => {
                 let text = to_text(value);
                 let empty = text.is_empty();
@@ -403,6 +415,15 @@ pub(super) fn flag(text: &str) -> Option<bool> {
         "false" | "n" | "no" | "off" => Some(false),
         _ => None,
     }
+}
+
+/// Whether a path is that of a network, a volume, a config or a secret of the project, of which
+/// nothing said is as good as no key given.
+fn is_resource(path: Path<'_>) -> bool {
+    matches!(
+        path.parts(),
+        ["networks" | "volumes" | "configs" | "secrets", _]
+    )
 }
 
 fn filled_map(map: Map) -> Option<Value> {

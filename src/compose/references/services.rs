@@ -28,10 +28,13 @@ impl Service<'_, '_> {
         }
         self.check_build();
         self.check_networks();
+        self.check_models();
         self.check_dependencies();
+        self.check_network_mode();
         self.check_mounts();
         self.check_files();
         self.check_test();
+        self.check_watch();
         self.check_scale();
         self.check_twins();
     }
@@ -129,6 +132,9 @@ impl Service<'_, '_> {
                 self.undefined(span, "network", "networks", network);
             }
         }
+    }
+
+    fn check_models(&mut self) {
         let models = self.node.get("models").and_then(Node::as_map);
         for (model, span, _) in models.into_iter().flat_map(Map::iter) {
             if !self.defines("models", model) {
@@ -161,6 +167,22 @@ impl Service<'_, '_> {
                 }
                 None => self.undefined(span, "service", "services", name),
             }
+        }
+    }
+
+    /// The service whose network this one has: a dependency that is not optional.
+    fn check_network_mode(&mut self) {
+        let Some(mode) = self.node.get("network_mode") else {
+            return;
+        };
+        let depends_on = self.node.get("depends_on");
+        let service = mode
+            .as_str()
+            .and_then(|mode| mode.strip_prefix("service:"))
+            // Of a dependency it is said already.
+            .filter(|name| depends_on.is_none_or(|all| all.get(name).is_none()));
+        if let Some(name) = service.filter(|name| !self.defines("services", name)) {
+            self.undefined(mode.span, "service", "services", name);
         }
     }
 
@@ -217,6 +239,19 @@ impl Service<'_, '_> {
             self.fail(span, &problem).help = Some(
                 "a list begins with CMD, CMD-SHELL or NONE; a string is run by a shell".into(),
             );
+        }
+    }
+
+    fn check_watch(&mut self) {
+        let Some(develop) = self.node.get("develop") else {
+            return;
+        };
+        for trigger in items(develop, "watch") {
+            let action = text(trigger, "action");
+            if text(trigger, "target").is_empty() && !matches!(action, "rebuild" | "restart") {
+                let problem = format!("watches a path to {action}, and names no `target`");
+                self.fail(trigger.span, &problem);
+            }
         }
     }
 

@@ -36,13 +36,7 @@ pub(in super::super) fn ended(task: &TaskId, purpose: Purpose, end: &PodEnd) -> 
     let nobodys = |code, text: &str| (update(TaskState::Failed, None), code, text.to_owned());
     let (update, code, text) = match &end.cause {
         EndCause::Finished if purpose == Purpose::Service => {
-            let text = "but its job is a service, which goes on";
-            let last = match end.services.as_slice() {
-                [only] => last_lines(only),
-                _ => String::new(),
-            };
-            let text = format!("{}, {text}{last}", finished(end));
-            (update(TaskState::Failed, None), "CE-ENDED", text)
+            (update(TaskState::Failed, None), "CE-ENDED", too_soon(end))
         }
         EndCause::Finished => (update(TaskState::Finished, None), "CE-DONE", finished(end)),
         EndCause::ServiceFailed(i) => {
@@ -117,6 +111,7 @@ pub(in super::super) fn ended(task: &TaskId, purpose: Purpose, end: &PodEnd) -> 
             stopped(*reason, end),
         ),
         EndCause::ShimDied => nobodys("CE-SHIM", SHIM_DIED),
+        EndCause::ShimSilent(service) => nobodys("CE-SHIM", &silent(end, *service)),
         EndCause::SandboxDied => nobodys("CE-INFRA", SANDBOX_DIED),
         EndCause::RuntimeLost => nobodys("CE-RUNTIME", RUNTIME_LOST),
         EndCause::Fault => nobodys("CE-FAULT", FAULT),
@@ -138,6 +133,15 @@ fn finished(end: &PodEnd) -> String {
         all if all == end.services.len() => format!("all {all} services exited with 0"),
         _ => "the main service exited with 0".to_owned(),
     }
+}
+
+fn too_soon(end: &PodEnd) -> String {
+    let last = match end.services.as_slice() {
+        [only] => last_lines(only),
+        _ => String::new(),
+    };
+    let finished = finished(end);
+    format!("{finished}, but its job is a service, which goes on{last}")
 }
 
 fn failed(service: &ServiceEnd) -> String {
@@ -197,6 +201,15 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
             forced.join(", ")
         ),
     }
+}
+
+/// What a shim keeps to itself.
+fn silent(end: &PodEnd, service: Option<usize>) -> String {
+    let what = match service {
+        Some(service) => format!("service \"{}\"", end.services[service].service),
+        None => "the pause container".to_owned(),
+    };
+    format!("{what} has ended, and the pod's shim does not tell how")
 }
 
 /// The same for people who know the pod and no task of it.
