@@ -351,7 +351,9 @@ fn events_tell_of_health(lab: &Lab) {
 }
 
 fn a_detached_pod_goes_on_alone(lab: &Lab) {
-    let mut up = Up::app(lab, TWO).word("-d").start();
+    let up = Up::app(lab, TWO).word("-d");
+    let folder = up.folder().display().to_string();
+    let mut up = up.start();
     assert_eq!(up.until_end().code(), Some(0), "{}", up.stderr());
     let id = up.stdout().trim().to_owned();
     assert_eq!(id.len(), 12, "{id}");
@@ -360,7 +362,14 @@ fn a_detached_pod_goes_on_alone(lab: &Lab) {
         (text(&lab.output(&["logs", "--pod", &id, "--no-log-prefix", "web"])) == "up\n")
             .then_some(())
     });
-    assert!(ok(lab, &["down", "--pod", &id]).contains("ended"));
+    let again = lab.output(&["up", "-d", "--project-directory", &folder]);
+    let told = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        told.contains("runs already here") && told.contains(&id),
+        "{told}"
+    );
+    let ended = ok(lab, &["down", "--project-directory", &folder]);
+    assert_eq!(ended.matches("ended").count(), 2, "{ended}");
     assert!(up.pod_is_gone());
 }
 

@@ -84,6 +84,7 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
+    let since = args.since.as_deref().map(since).transpose()?;
     let pod = args.pods.one_even_ended(project, host, environment)?;
     let services = if args.services.is_empty() {
         pod.services()
@@ -94,7 +95,7 @@ pub(super) fn run(
         args.services.clone()
     };
     let wanted = Wanted {
-        since: args.since.as_deref().map(since).transpose()?,
+        since,
         tail: args.tail.0,
     };
     let mut logs = PodLogs::open(&pod, &services, wanted).map_err(CommandError::failed)?;

@@ -18,9 +18,11 @@ use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
 use super::{Environment, plan, policy};
 use crate::compose::Loaded;
+use crate::compose::model::Project;
 use crate::executor::config::{Config, LogLevel};
 use crate::executor::{LogTarget, message};
 use crate::journal::{EndedPod, Owner};
+use crate::operator::pods::{self, OwnerState};
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
 use crate::supervisor::checks::ChecksPlan;
@@ -87,6 +89,7 @@ pub(super) fn run(
     let unique = format!("{}-{unique}", std::process::id());
     let plan = plan::plan(&project, host, &config, &unique)?;
     let loaded = project.loaded;
+    tell_of_others(host, &loaded.project);
     let detached = args.detach.supervise.then(Detached::begin).transpose();
     let mut background = Background {
         is_detached: args.detach.supervise,
@@ -110,6 +113,29 @@ pub(super) fn run(
     });
     background.end();
     result
+}
+
+/// A project may have several pods side by side. Who has forgotten one, and not Docker Compose, which
+/// would change that one, is told.
+fn tell_of_others(host: &HostFlags, project: &Project) {
+    // Those that can't be read are told of by those who look for them.
+    let Ok((pods, _)) = pods::all(&host.folders()) else {
+        return;
+    };
+    let others: Vec<&str> = pods
+        .iter()
+        .filter(|pod| pod.owner == OwnerState::Alive)
+        .map(|pod| &pod.record)
+        .filter(|it| it.project == project.name && it.sandbox == project.working_dir)
+        .map(|record| record.pod.as_str())
+        .collect();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        exit::warn(&format!(
+            "warning: the project \"{}\" runs already here, as {others}; this is another pod beside it: `down` ends all",
+            project.name
+        ));
+    }
 }
 
 async fn run_pod(

@@ -176,11 +176,11 @@ impl PodRun {
                 self.work.spawn(async move {
                     let connected = checks::probe::tcp(netns, port, family, limit);
                     let connected = quiet.run_until_cancelled(connected).await;
-                    let connected = connected.unwrap_or_else(|| Err(String::new()));
+                    let (connected, output) = connected.unwrap_or_default();
                     Done::Checked {
                         which,
-                        result: CheckResult::Tcp(Some(connected.is_ok())),
-                        output: connected.err().unwrap_or_default(),
+                        result: CheckResult::Tcp(connected),
+                        output,
                     }
                 });
             }

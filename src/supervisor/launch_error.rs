@@ -321,12 +321,12 @@ pub fn command_code(error: &RpcError) -> Option<u8> {
     (not_found || said(&["executable file"])).then_some(127)
 }
 
-/// Why a further process of a container was not started: a probe's, or a check's.
-pub(super) fn not_run(source: &RpcError) -> String {
+/// Why a further process of a container was not started: a probe's, a check's, or a person's.
+pub fn not_run(source: &RpcError) -> String {
     match command_fault(source) {
         Some((command, why)) if !command.is_empty() => format!("\"{command}\" can't be run: {why}"),
         Some((_, why)) => format!("it can't be run: {why}"),
-        None => source.to_string(),
+        None => format!("it can't be run: {source}"),
     }
 }
 

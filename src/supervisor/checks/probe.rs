@@ -35,15 +35,21 @@ pub(in crate::supervisor) async fn command(
     }
 }
 
-/// Whether somebody listens; an error tells why not.
+/// Whether somebody listens, none where that was not seen in time; and why not.
 pub(in crate::supervisor) async fn tcp(
     netns: Option<PathBuf>,
     port: u16,
     family: Family,
     limit: Option<Duration>,
-) -> Result<(), String> {
+) -> (Option<bool>, String) {
     let address = SocketAddr::new(loopback(family), port);
-    within(limit, connect(netns, address)).await.map(drop)
+    // Who refuses has answered.
+    let tried = async { Ok(connect(netns, address).await.err()) };
+    match within(limit, tried).await {
+        Ok(None) => (Some(true), String::new()),
+        Ok(Some(refused)) => (Some(false), refused.to_string()),
+        Err(late) => (None, late),
+    }
 }
 
 pub(super) async fn within<T>(
@@ -83,9 +89,14 @@ mod tests {
     async fn a_listener_and_a_closed_port_are_told_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(tcp(None, port, Family::Ipv4, None).await, Ok(()));
+        let open = tcp(None, port, Family::Ipv4, None).await;
+        assert_eq!(open, (Some(true), String::new()));
         drop(listener);
-        let closed = tcp(None, port, Family::Ipv4, None).await;
-        assert!(closed.is_err_and(|why| why.contains("refused")));
+        let (closed, why) = tcp(None, port, Family::Ipv4, None).await;
+        assert_eq!(closed, Some(false));
+        assert!(why.contains("refused"), "{why}");
+        let never = std::future::pending::<io::Result<()>>();
+        let late = within(Some(Duration::ZERO), never).await;
+        assert_eq!(late, Err("it took too long".to_owned()));
     }
 }
