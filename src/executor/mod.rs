@@ -17,6 +17,7 @@ mod sandbox;
 mod sandbox_files;
 mod standing;
 mod status_data;
+mod task_limits;
 mod tasks;
 pub mod trust;
 
