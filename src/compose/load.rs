@@ -10,7 +10,7 @@
 //! 7. Leave out what no active profile has, check the rest ([`super::references`]).
 //! 8. Read env files and label files; drop what nothing uses; decode ([`super::decode`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, Decoder};
@@ -174,13 +174,10 @@ pub fn load_model(options: &LoadOptions, files: &dyn Files) -> Result<Model, Loa
 }
 
 fn refused(loading: Loading<'_>) -> LoadError {
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for error in loading.errors {
-        // A value that is in several services was wrong in each of them.
-        if !diagnostics.contains(&error) {
-            diagnostics.push(error);
-        }
-    }
+    // A value that is in several services was wrong in each of them.
+    let mut told: HashSet<Diagnostic> = HashSet::new();
+    let mut diagnostics = loading.errors;
+    diagnostics.retain(|error| told.insert(error.clone()));
     diagnostics.extend(loading.warnings);
     LoadError {
         diagnostics,
