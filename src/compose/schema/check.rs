@@ -98,6 +98,9 @@ impl Check<'_> {
             (Rule::Between(least, _), Value::Int(number)) if *number < least => {
                 self.fail(span, format!("{path} must be at least {least}"));
             }
+            (Rule::Between(_, most), Value::Unsigned(_)) => {
+                self.fail(span, format!("{path} must be at most {most}"));
+            }
             (Rule::Between(_, most), Value::Int(number)) if *number > most => {
                 self.fail(span, format!("{path} must be at most {most}"));
             }
