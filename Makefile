@@ -90,9 +90,8 @@ export CONTAINERDS ?= $(BENCH_PEERS)
 containerds: root ## get containerd 1.7 and 2.x, in a folder, for the tests of an upgrade
 	integration/bench/get-peers $(CONTAINERDS) containerd-1.7 containerd-2
 
-# What is run on each of them. Not all of faults::containerd holds there yet: an end of a service
-# while containerd is away is told as a kill, since these forget a task's status when they come back.
-CONTAINERD_TESTS ?= lifecycle::
+# What is run on each of them.
+CONTAINERD_TESTS ?= lifecycle:: faults::containerd::
 
 .PHONY: test-containerds
 test-containerds: root tools lab containerds ## the tests of a pod's life on containerd 1.7 and 2.x

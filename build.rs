@@ -1,6 +1,6 @@
-//! Builds what the executor embeds: the pause program and the init, and the code for Mesos' messages.
+//! Builds what the executor embeds: the programs without the standard library, and the code for Mesos' messages.
 //!
-//! Both belong to the feature `executor`; the pure half of the crate needs no build step.
+//! All belong to the feature `executor`; the pure half of the crate needs no build step.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -14,11 +14,15 @@ mod executor {
     use std::path::PathBuf;
     use std::process::Command;
 
+    /// What those programs share.
+    const BARE: &str = "src/pause/bare.rs";
     const MESOS: &str = "src/mesos/proto/mesos.proto";
 
     pub(super) fn build() {
+        println!("cargo::rerun-if-changed={BARE}");
         program("pause");
         program("init");
+        program("shim");
         messages();
     }
 

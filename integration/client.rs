@@ -345,7 +345,7 @@ fn tell(event: &Event) -> String {
         Event::TaskCreate { container, .. } => format!("create {container}"),
         Event::TaskStart { container, .. } => format!("start {container}"),
         Event::TaskOom { container } => format!("oom {container}"),
-        Event::TaskDelete { container, exit } => format!("delete {container}, {}", exit.status),
+        Event::TaskDelete(event) => format!("delete {}, {}", event.container, event.exit.status),
         Event::TaskExit(event) => {
             let exec = event.exec.as_ref().map(|exec| format!("{exec} in "));
             let exec = exec.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! crun where it works, runc where it doesn't.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::lab::Lab;
 use crate::lab::host;
@@ -11,7 +12,9 @@ use crate::trial::{Test, tests};
 pub(crate) fn tests() -> Vec<Test> {
     tests![Containerd:
         a_pod_runs_with_crun_where_crun_runs,
+        a_service_can_name_its_runtime,
         crun_filters_calls_as_runc_does,
+        services_join_the_shim_of_their_pod,
     ]
     .into()
 }
@@ -30,17 +33,39 @@ fn a_pod_runs_with_crun_where_crun_runs(lab: &Lab) {
     let _hugetlb = Hugetlb::mount();
     let mut up = Up::app(lab, SLEEPS).start();
     up.until_stdout("up");
-    // crun's state of a container is a file `status`, runc's is `state.json`.
     let id = format!("pod-{}", up.pod().id());
-    let states = [
+    assert!(has_state(&id, "status"), "no crun state of {id}");
+    drop(up);
+}
+
+/// Whether a runtime keeps this file of a container: crun a `status`, runc a `state.json`.
+fn has_state(container: &str, file: &str) -> bool {
+    let tops = [
         "/run/containerd/runc/compose-executor",
         "/run/containerd/crun/compose-executor",
-    ]
-    .map(|top| Path::new(top).join(&id).join("status"));
-    assert!(
-        states.iter().any(|state| state.exists()),
-        "no crun state of {id}"
-    );
+    ];
+    let mut states = tops
+        .map(|top| Path::new(top).join(container).join(file))
+        .into_iter();
+    states.any(|state| state.exists())
+}
+
+/// In a pod that crun runs, as it would everywhere where it can.
+fn a_service_can_name_its_runtime(lab: &Lab) {
+    let _hugetlb = Hugetlb::mount();
+    let own = SLEEPS
+        .replace("one:", "own:")
+        .replace("echo up", "echo own")
+        + "    runtime: runc\n";
+    let mut up = Up::app(lab, &format!("{SLEEPS}{}", own.trim_start_matches('\n'))).start();
+    for words in ["up", "own"] {
+        up.until_stdout(words);
+    }
+    let id = up.pod().id().to_owned();
+    for (service, file) in [("one", "status"), ("own", "state.json")] {
+        let container = format!("app-{id}.{service}");
+        assert!(has_state(&container, file), "no {file} of {container}");
+    }
     drop(up);
 }
 
@@ -76,4 +101,41 @@ fn crun_filters_calls_as_runc_does(lab: &Lab) {
     assert!(!by_crun.contains("a namespace of its own"), "{by_crun}");
     assert!(by_crun.contains("personality as ever"), "{by_crun}");
     assert!(by_crun.contains("done"), "{by_crun}");
+}
+
+/// Nobody starts containerd's shim to be told which one it is: from 1.7 containerd goes by the pod's
+/// sandbox, before it asks a program of ours.
+fn services_join_the_shim_of_their_pod(lab: &Lab) {
+    let mut up = Up::app(lab, SLEEPS).start();
+    up.until_stdout("up");
+    let pod = up.pod();
+    let bundles = lab
+        .containerd()
+        .state()
+        .join("io.containerd.runtime.v2.task");
+    let bundles = bundles.join("compose-executor");
+    let pause = format!("pod-{}", pod.id());
+    let service = fs::read_dir(&bundles)
+        .expect("containerd has bundles")
+        .map(|entry| entry.expect("it can be read").path())
+        .find(|path| {
+            path.to_string_lossy()
+                .ends_with(&format!("-{}.one", pod.id()))
+        })
+        .expect("the service has one");
+    if let Ok(sandbox) = fs::read_to_string(service.join("sandbox")) {
+        assert_eq!(sandbox, pause);
+    } else {
+        let read = |path: PathBuf| fs::read_to_string(path).expect("containerd writes it");
+        let program = read(service.join("shim-binary-path"));
+        assert!(
+            Path::new(&program).starts_with(lab.root().join("shim")),
+            "{program}"
+        );
+        let address = read(service.join("address"));
+        assert_eq!(address, read(bundles.join(pause).join("address")));
+    }
+    let shims = pod.processes().into_iter().filter(|it| it.leaf == "shim");
+    assert_eq!(shims.count(), 1);
+    drop(up);
 }

@@ -118,11 +118,22 @@ fn a_privileged_service(lab: &Lab) {
         grep -q ' /proc/sys ' /proc/self/mounts || echo nothing is read-only
         ls /dev/loop-control /dev/fuse > /dev/null && echo the devices of the host
     ";
-    let services = Services::default()
+    // Whichever is made first mounts the pod's /sys, and they are made in no order.
+    let services = ["first", "second", "third"]
+        .into_iter()
+        .fold(Services::default(), |all, name| all.with(name, "", ""))
         .with("root", "privileged: true", script)
-        .with("usual", "privileged: false", "");
+        .with(
+            "usual",
+            "privileged: false",
+            "grep -c ' /sys sysfs ro' /proc/self/mounts | sed 's/^/sys that is read-only: /'",
+        );
     let running = services.run(lab);
-    running.assert_told(&["sys: rw", "nothing is read-only"]);
+    running.assert_told(&[
+        "sys: rw",
+        "nothing is read-only",
+        "sys that is read-only: 1",
+    ]);
     assert_eq!(running.capabilities("root", "CapEff"), containerds(lab));
     assert_eq!(running.status("root", "Seccomp"), "0");
     assert_eq!(running.status("root", "NoNewPrivs"), "0");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +19,7 @@ pub(super) fn tests() -> Vec<Test> {
     tests![Mesos:
         killed_and_back_it_changes_nothing,
         an_exit_while_it_is_down_is_told,
+        an_exit_while_it_is_down_for_long_is_told,
         gone_for_too_long_it_ends_the_pod,
         a_kill_while_it_is_frozen,
         a_dead_shim_is_named,
@@ -63,6 +66,15 @@ fn killed_and_back_it_changes_nothing(lab: &Lab) {
 }
 
 fn an_exit_while_it_is_down_is_told(lab: &Lab) {
+    ends_while_it_is_down(lab, Duration::ZERO);
+}
+
+/// Longer than a shim tries to tell, which nobody can see: five times within 15 seconds.
+fn an_exit_while_it_is_down_for_long_is_told(lab: &Lab) {
+    ends_while_it_is_down(lab, Duration::from_secs(16));
+}
+
+fn ends_while_it_is_down(lab: &Lab, still: Duration) {
     let mut run = Task::app(lab, WAITS).folder("share").launch();
     run.until_state("TASK_RUNNING");
     let pod = run.pod();
@@ -71,6 +83,7 @@ fn an_exit_while_it_is_down_is_told(lab: &Lab) {
     wait::until("the end of the service", PATIENCE, || {
         pod.service("one").is_empty().then_some(())
     });
+    thread::sleep(still);
     lab.containerd().start_again();
     let end = run.until_end();
     assert_eq!(end.state(), "TASK_FAILED");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::{Signal, kill};
 
 use super::containerd::part;
-use super::{SLEEPS, STOPS_SLOWLY};
+use super::{SLEEPS, STOPS_SLOWLY, WAITS};
 use crate::lab::Lab;
 use crate::lab::containerd::Spare;
 use crate::lab::task::Task;
@@ -18,6 +18,7 @@ pub(super) fn tests() -> Vec<Test> {
         a_kill_while_the_shim_is_frozen,
         a_shim_frozen_within_a_kill,
         a_shim_frozen_and_thawed,
+        a_service_that_ends_while_the_shim_is_frozen,
         a_runtime_that_hangs_at_create,
         a_runtime_that_hangs_at_start,
         a_runtime_that_hangs_at_kill,
@@ -76,6 +77,29 @@ fn a_shim_frozen_and_thawed(lab: &Lab) {
     assert_eq!(end.state(), "TASK_KILLED");
     assert!(!end.message().contains("shim"), "{}", end.message());
     run.until_gone();
+}
+
+/// The kernel tells that it has ended; how, nobody does.
+fn a_service_that_ends_while_the_shim_is_frozen(lab: &Lab) {
+    let config = "[containerd]\ndeadline_seconds = 5\n";
+    let services = format!("{WAITS}{}", SLEEPS.replace("one:", "three:"));
+    let mut run = Task::app(lab, &services)
+        .folder("share")
+        .config(config)
+        .launch();
+    run.until_state("TASK_RUNNING");
+    let pod = run.pod();
+    kill(part(&pod, "shim"), Signal::SIGSTOP).expect("it lives");
+    fs::write(run.sandbox().join("share/go"), "").expect("the sandbox is there");
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_FAILED");
+    let message = end.message();
+    for word in ["CE-SHIM", "\"one\" has ended", "did not answer any more"] {
+        assert!(message.contains(word), "{message}");
+    }
+    pod.until_dead();
+    run.until_gone();
+    lab.cleanup();
 }
 
 const ALONE: &str = "  one:\n    image: app:1\n    command: [sleep, '1000']\n";

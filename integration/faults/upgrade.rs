@@ -6,7 +6,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use super::containerd::lasting;
+use super::containerd::{lasting, part};
 use super::{SLEEPS, WAITS};
 use crate::lab::Lab;
 use crate::lab::containerd::Spare;
@@ -21,8 +21,10 @@ pub(super) fn tests() -> Vec<Test> {
     tests![Mesos:
         to_1_7_a_pod_goes_on,
         to_1_7_an_exit_is_told,
+        to_1_7_a_service_is_started_again,
         to_2_a_pod_goes_on,
         to_2_an_exit_is_told,
+        to_2_a_service_is_started_again,
     ]
     .into()
 }
@@ -41,6 +43,14 @@ fn to_2_a_pod_goes_on(lab: &Lab) {
 
 fn to_2_an_exit_is_told(lab: &Lab) {
     exit_is_told(lab, "containerd-2");
+}
+
+fn to_1_7_a_service_is_started_again(lab: &Lab) {
+    is_started_again(lab, "containerd-1.7");
+}
+
+fn to_2_a_service_is_started_again(lab: &Lab) {
+    is_started_again(lab, "containerd-2");
 }
 
 /// The folder of a version's programs.
@@ -93,5 +103,40 @@ fn exit_is_told(lab: &Lab, version: &str) {
     let end = run.until_end();
     assert_eq!(end.state(), "TASK_FAILED");
     assert!(end.message().contains("exit=5"), "{}", end.message());
+    run.until_gone();
+}
+
+/// Its new task finds the shim that the old containerd started.
+fn is_started_again(lab: &Lab, version: &str) {
+    const FAILS_ONCE: &str = r"
+  one:
+    image: app:1
+    restart: on-failure
+    volumes: [./share:/share]
+    command:
+      - sh
+      - -c
+      - |
+        trap 'exit 0' TERM
+        [ -e /share/go ] && echo again
+        until [ -e /share/go ]; do sleep 0.1; last=yes; done
+        [ $$last ] && exit 5
+        while :; do sleep 0.1; done
+";
+    let containerd = Spare::start(&lab.fixture().join("containerd"), None);
+    let mut run = Task::app(lab, FAILS_ONCE)
+        .folder("share")
+        .on(&containerd, "")
+        .launch();
+    run.until_state("TASK_RUNNING");
+    let pod = run.pod();
+    let shim = part(&pod, "shim");
+    upgrade(&containerd, version);
+    fs::write(run.sandbox().join("share/go"), "").expect("the sandbox is there");
+    run.until_stdout("again");
+    assert_eq!(part(&pod, "shim"), shim);
+    run.kill();
+    let end = run.until_end();
+    assert_eq!(end.state(), "TASK_KILLED", "{}", end.message());
     run.until_gone();
 }

@@ -6,6 +6,7 @@
 pub(crate) mod agent;
 pub(crate) mod cgroup;
 pub(crate) mod containerd;
+pub(crate) mod fault_proxy;
 pub(crate) mod footprint;
 pub(crate) mod host;
 pub(crate) mod hugetlb;

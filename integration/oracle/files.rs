@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::lab::containerd::Containerd;
 
-/// What the executor means to keep below `--root` and `--state`: the pause program's folder, what
-/// it remembers of the runtime, and the images of a containerd of its own.
-const KEPT: [&str; 3] = ["pause", "runtime", "containerd"];
+/// What the executor means to keep below `--root` and `--state`: the folders of the programs that it
+/// brings, what it remembers of the runtime, and the images of a containerd of its own.
+const KEPT: [&str; 4] = ["pause", "shim", "runtime", "containerd"];
 
 /// The folders that containerd has for each container, below its root and its state.
 pub(super) fn bundles(containerd: &Containerd) -> Vec<String> {

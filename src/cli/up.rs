@@ -19,7 +19,7 @@ use super::project::ProjectFlags;
 use super::{Environment, plan, policy};
 use crate::compose::Loaded;
 use crate::executor::config::{Config, LogLevel};
-use crate::executor::{LogTarget, unmet, with_causes};
+use crate::executor::{LogTarget, silent, unmet, with_causes};
 use crate::journal::Owner;
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
@@ -254,6 +254,7 @@ fn tell(end: &PodEnd) {
             place.collect::<String>() + &with_causes(error)
         }
         EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
+        EndCause::ShimSilent(service) => silent(end, *service),
         EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
         EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
         EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
@@ -287,6 +288,7 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
         | EndCause::CheckFailed { .. }
         | EndCause::SandboxDied
         | EndCause::ShimDied
+        | EndCause::ShimSilent(_)
         | EndCause::RuntimeLost => exit::FAILURE,
     }
 }

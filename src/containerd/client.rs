@@ -19,13 +19,16 @@ use tokio::time::timeout;
 use super::connector;
 use super::error::{Code, ConnectError, RpcError};
 use super::name::{LeaseId, Namespace, header};
+use super::patience::Patient;
 use super::server::{Plugin, Server};
 
 /// What containerd sends at most in one message; tonic's own limit is 4 MiB.
 pub(super) const MAX_MESSAGE: usize = 16 << 20;
 
-/// Where shims listen, whatever containerd's own state folder is.
+/// Where shims listen, and where their runtimes keep what they know of containers, whatever
+/// containerd's own state folder is.
 const SHIM_SOCKETS: &str = "/run/containerd/s";
+const RUNTIME_STATE: &str = "/run/containerd/runc";
 
 /// How long a containerd may take to answer at all.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -71,7 +74,7 @@ pub struct Client {
 }
 
 /// The channel as the services see it.
-pub(super) type Channel = InterceptedService<transport::Channel, Headers>;
+pub(super) type Channel = InterceptedService<Patient, Headers>;
 
 /// Puts namespace and lease on a call.
 #[derive(Clone, Debug)]
@@ -222,6 +225,13 @@ impl Client {
         Path::new(SHIM_SOCKETS).join(digits.concat())
     }
 
+    /// Where the runtime, be it runc or crun, keeps what it knows of a container. It goes with the
+    /// task, unless its shim was killed: containerd 2 forgets all but the sandbox's own then.
+    pub fn runtime_state(&self, container: &str) -> PathBuf {
+        let namespace = Path::new(RUNTIME_STATE).join(self.namespace.as_str());
+        namespace.join(container)
+    }
+
     /// What was found at the other end when the client connected.
     pub fn server(&self) -> &Server {
         &self.server
@@ -232,7 +242,7 @@ impl Client {
             namespace: self.namespace.clone(),
             lease: self.lease.clone(),
         };
-        InterceptedService::new(self.channel.clone(), headers)
+        InterceptedService::new(Patient(self.channel.clone()), headers)
     }
 
     /// Waits for an answer, but not longer than the limit.

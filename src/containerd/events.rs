@@ -77,10 +77,8 @@ pub enum Event {
         container: String,
     },
     TaskExit(TaskExit),
-    TaskDelete {
-        container: String,
-        exit: Exit,
-    },
+    /// What had ended was deleted; told by its shim.
+    TaskDelete(TaskExit),
 }
 
 /// Calls about events. See [`Client::events`].
@@ -233,13 +231,16 @@ impl Event {
             });
         }
         if let Some(event) = read::<events::TaskDelete>(any) {
-            return Some(Self::TaskDelete {
+            let exec = Some(event.id).filter(|id| !id.is_empty() && *id != event.container_id);
+            return Some(Self::TaskDelete(TaskExit {
                 container: event.container_id,
+                exec,
+                pid: event.pid,
                 exit: Exit {
                     status: event.exit_status,
                     at: time(event.exited_at),
                 },
-            });
+            }));
         }
         if let Some(event) = read::<events::TaskStart>(any) {
             return Some(Self::TaskStart {

@@ -4,8 +4,8 @@
 //! holds what the call makes, and a deadline. Calls are grouped as containerd groups its services:
 //! `client.tasks().start(…)`, `client.snapshots("overlayfs").prepare(…)`.
 //!
-//! Three promises hold throughout. No call waits without an end. Deleting what is not there is
-//! success. Nothing of the bindings shows: records, errors and events are plain types of this
+//! Four promises hold throughout. No call waits without an end. One that the server could not do just
+//! now is made again, thrice at most. Deleting what is not there is success. Nothing of the bindings shows: records, errors and events are plain types of this
 //! folder, with digests and ids as containerd writes them.
 
 mod client;
@@ -21,6 +21,7 @@ mod ingest;
 mod leases;
 mod name;
 mod namespaces;
+mod patience;
 mod process;
 mod runtime;
 mod sandboxes;

@@ -42,7 +42,8 @@ use sandbox::Sandbox;
 use tasks::Tasks;
 
 pub use log::LogTarget;
-pub use outcome::{unmet, with_causes};
+pub use outcome::{silent, unmet, with_causes};
+pub use prepare::external_volumes;
 
 /// How long the agent may take to acknowledge the last update: it forgets some.
 const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_mins(1);

@@ -20,11 +20,13 @@ use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
+use crate::pod::context::{
+    BindsRule, ExternalVolume, PodContext, PortsRule, Variables, VolumeLife, VolumesRule,
+};
 use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner::{self, Planned};
-use crate::policy::{Policy, Ports, Surroundings, Whom};
+use crate::policy::{self, Policy, Ports, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::obstacles;
@@ -172,7 +174,7 @@ pub(super) async fn prepare(
                 .chain(opened.clone())
                 .collect(),
         ),
-        volumes: volumes(ground, ordinal),
+        volumes: volumes(ground, ordinal, &policy),
         logs: ground.config.logs.rule(own_folder(ground, "logs", ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
@@ -323,12 +325,24 @@ fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<L
 }
 
 /// Where the pod's volumes are.
-fn volumes(ground: &Ground, ordinal: u32) -> VolumesRule {
+fn volumes(ground: &Ground, ordinal: u32, policy: &Policy) -> VolumesRule {
     VolumesRule {
         life: VolumeLife::Sandbox,
         named: own_folder(ground, "volumes", ordinal),
         anonymous: own_folder(ground, "anonymous", ordinal),
+        external: external_volumes(policy),
     }
+}
+
+/// The volumes that the operator has for those that a policy is about.
+pub fn external_volumes(policy: &Policy) -> Vec<ExternalVolume> {
+    let volumes = policy.mounts.external_volumes.iter();
+    let volume = |it: &policy::ExternalVolume| ExternalVolume {
+        name: it.name.clone(),
+        path: it.path.clone(),
+        read_only: it.read_only,
+    };
+    volumes.map(volume).collect()
 }
 
 /// Where the pod's volumes are, or its logs. Pods of one executor share its sandbox, but nothing

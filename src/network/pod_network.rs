@@ -3,10 +3,11 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::pod::plan::NetworkPlan;
-use crate::sys::{PathError, netns};
+use crate::sys::{PathError, netns, sysfs};
 
 /// What Docker sets in a network of its own: any user may bind low ports and send pings, since
 /// nobody else is there to be harmed.
@@ -26,6 +27,8 @@ pub enum NetworkError {
     Remove(#[source] PathError),
     #[error("the addresses in the pod's network namespace can't be read")]
     Addresses(#[source] PathError),
+    #[error("the pod's network namespace has no /sys that a service may write to")]
+    Sys(#[source] PathError),
 }
 
 /// A pod's network, which is there.
@@ -79,6 +82,18 @@ pub fn addresses(plan: &NetworkPlan) -> Result<Vec<IpAddr>, NetworkError> {
         NetworkPlan::Own { netns } => netns::addresses(netns).map_err(NetworkError::Addresses),
         NetworkPlan::Executor { .. } | NetworkPlan::Host => Ok(Vec::new()),
     }
+}
+
+/// Makes the network's /sys writable for the services that mount it so, as long as the descriptor is
+/// open; none where it is the host's, which is. Before any container is made: else the /sys of
+/// whichever is first decides.
+pub fn writable_sys(plan: &NetworkPlan) -> Result<Option<OwnedFd>, NetworkError> {
+    let sys = plan.netns().map(|netns| {
+        netns::within(netns, sysfs::detached)
+            .and_then(|made| made)
+            .map_err(NetworkError::Sys)
+    });
+    sys.transpose()
 }
 
 /// In the namespace of the calling thread: /proc/sys/net shows each its own.

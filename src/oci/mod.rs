@@ -39,6 +39,7 @@ pub use json::to_json;
 pub use mounts::{ContainerFiles, is_reserved};
 pub use namespaces::{PauseRef, join};
 pub use oci_spec::runtime::{Capabilities, Capability, PosixRlimitType, Process, Spec};
+pub use process::is_kernels;
 pub use sandbox::pause_spec;
 pub use seccomp_file::{SeccompFile, SeccompFileError};
 pub use seccomp_filter::attach_filter;

@@ -130,14 +130,27 @@ fn wanted_dir<'a>(input: &ContainerInput<'a>) -> &'a str {
         .map_or("/", String::as_str)
 }
 
+/// Whether a path in a container is the kernel's, or leads there by a link that the runtime makes.
+pub fn is_kernels(path: &Path) -> bool {
+    const PLACES: [&str; 6] = [
+        "/proc",
+        "/sys",
+        // Links to /proc/self/fd and what is in it.
+        "/dev/fd",
+        "/dev/stdin",
+        "/dev/stdout",
+        "/dev/stderr",
+    ];
+    PLACES.iter().any(|place| path.starts_with(place))
+}
+
 /// The path without doubled and trailing slashes. Through a path in /proc a process could be set
 /// down in a folder of the host's that the runtime has open (CVE-2024-21626).
 pub(super) fn working_dir(text: &str) -> Result<PathBuf, ProcessError> {
     let path = Path::new(text);
     let climbs = path.components().any(|part| part == Component::ParentDir);
     let clean: PathBuf = path.components().collect();
-    let kernels = clean.starts_with("/proc") || clean.starts_with("/sys");
-    if !path.is_absolute() || climbs || kernels || text.contains('\0') {
+    if !path.is_absolute() || climbs || is_kernels(&clean) || text.contains('\0') {
         return Err(ProcessError::WorkingDir { path: text.into() });
     }
     Ok(clean)
@@ -358,6 +371,9 @@ mod tests {
             (None, Some("/./proc/self/fd/7"), None),
             (Some("/sys/fs/cgroup"), None, None),
             (Some("/proc"), None, None),
+            (Some("/dev/fd/7"), None, None),
+            (None, Some("/dev//stdin"), None),
+            (Some("/dev/shm"), None, Some("/dev/shm")),
             (Some("/procurement"), None, Some("/procurement")),
             (Some("/a\0b"), None, None),
         ];

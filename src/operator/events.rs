@@ -107,8 +107,10 @@ impl Follower {
                     let code = exit.exit.status;
                     (exit.container, What::Exited { code }, exit.exit.at)
                 }
-                containerd::Event::TaskExit(_) => continue,
-                containerd::Event::TaskDelete { container, .. } => (container, What::Removed, None),
+                containerd::Event::TaskDelete(exit) if exit.exec.is_none() => {
+                    (exit.container, What::Removed, None)
+                }
+                containerd::Event::TaskExit(_) | containerd::Event::TaskDelete(_) => continue,
             };
             if !self.known.contains_key(&container) {
                 self.learn();

@@ -88,6 +88,16 @@ pub struct VolumesRule {
     pub named: PathBuf,
     /// The folder of those without. They end with the pod.
     pub anonymous: PathBuf,
+    /// Those that the operator has, for files that call them external.
+    pub external: Vec<ExternalVolume>,
+}
+
+/// A folder of the host's that its operator has given a volume's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalVolume {
+    pub name: String,
+    pub path: PathBuf,
+    pub read_only: bool,
 }
 
 /// How long a named volume lives.
@@ -155,6 +165,7 @@ pub(super) mod testing {
                 life: VolumeLife::Sandbox,
                 named: "/p/own/volumes".into(),
                 anonymous: "/p/own/anonymous".into(),
+                external: Vec::new(),
             },
             logs: LogsRule {
                 folder: "/p/own/logs".into(),

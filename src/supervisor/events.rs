@@ -17,8 +17,9 @@ use super::hooks::{self, Hook, HookError};
 use super::launch_error::{LaunchError, create_error, start_error};
 use super::pod::PodRun;
 use super::report::{EndCause, PodReport};
+use super::restart::NotMade;
 use super::sandbox::RunDir;
-use super::{checks, probes, restart};
+use super::{checks, image_root, probes, restart};
 use crate::containerd::RpcError;
 use crate::oci::ExecInput;
 
@@ -30,11 +31,13 @@ const AWAY: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) enum Done {
     Started {
         service: usize,
+        /// Of the run that was started.
+        pid: u32,
         result: Result<(), RpcError>,
     },
     MadeAgain {
         service: usize,
-        result: Result<u32, RpcError>,
+        result: Result<u32, NotMade>,
     },
     PostStart {
         service: usize,
@@ -74,16 +77,24 @@ impl PodRun {
 
     fn begin_start(&mut self, service: usize) {
         let client = self.host.client.clone();
-        let id = self.plan.containers[service].id.to_string();
+        let container = self.containers[service].as_ref().expect("it was made");
+        let (id, pid) = (container.id.clone(), container.pid);
         self.work.spawn(async move {
-            let result = restart::start(&client, &id).await;
-            Done::Started { service, result }
+            let result = restart::start(&client, &id, pid).await;
+            Done::Started {
+                service,
+                pid,
+                result,
+            }
         });
     }
 
     /// A new task needs new FIFOs: whoever read the old ones reads them to their end.
     fn begin_again(&mut self, service: usize) -> Result<(), LaunchError> {
         let task = self.tasks[service].clone();
+        let look = RunDir(self.host.folders.pod_state(&self.plan.id)).look();
+        let plan = &self.plan.containers[service];
+        image_root::look_again(&task.rootfs, &look, plan, self.extras[service].own.cwd())?;
         let (stdout, stderr) = (task.stdio.stdout.as_deref(), task.stdio.stderr.as_deref());
         for path in stdout.into_iter().chain(stderr) {
             restart::renew(path)?;
@@ -257,7 +268,11 @@ impl PodRun {
     pub(super) async fn done(&mut self, done: Done) -> Result<(), EndCause> {
         let now = Instant::now();
         match done {
-            Done::Started { service, result } => self.started(service, result, now)?,
+            Done::Started {
+                service,
+                pid,
+                result,
+            } => self.started(service, pid, result, now)?,
             Done::MadeAgain { service, result } => self.made_again(service, result, now)?,
             Done::PostStart { service, result } => self.post_started(service, result)?,
             Done::PreStop { service, result } => {
@@ -289,10 +304,14 @@ impl PodRun {
     fn started(
         &mut self,
         i: usize,
+        pid: u32,
         result: Result<(), RpcError>,
         now: Instant,
     ) -> Result<(), EndCause> {
         let container = self.containers[i].as_mut().expect("it was made");
+        if container.pid != pid {
+            return Ok(()); // Of a run before this one, whose answer was lost.
+        }
         match result {
             Ok(()) => {}
             // Its start was lost with the connection, or its answer was: it will be seen to run or
@@ -322,17 +341,17 @@ impl PodRun {
     fn made_again(
         &mut self,
         i: usize,
-        result: Result<u32, RpcError>,
+        result: Result<u32, NotMade>,
         now: Instant,
     ) -> Result<(), EndCause> {
         let pid = match result {
             Ok(pid) => pid,
-            Err(error) if restart::was_away(&error) => {
+            Err(NotMade::Away(error)) => {
                 warn!(service = self.service(i), %error, "containerd is away; the restart waits");
                 self.course.postpone(i, now + AWAY);
                 return Ok(());
             }
-            Err(source) => {
+            Err(NotMade::Failed(source)) => {
                 let error = create_error(self.service(i), source);
                 return Err(EndCause::LaunchFailed(error));
             }
@@ -345,6 +364,7 @@ impl PodRun {
         let oom_kills = self.oom_kills(i);
         let container = self.containers[i].as_mut().expect("it was made before");
         container.made_again(pid, oom_kills);
+        self.watch_service(i);
         self.begin_start(i);
         Ok(())
     }

@@ -1,10 +1,14 @@
 //! The host that pods run on: containerd, cgroups, and what they have to offer, asked once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::containerd::{Client, ConnectError, Deadlines, Namespace, RpcError};
+use tracing::warn;
+
+use crate::containerd::{
+    Client, ConnectError, Deadlines, Namespace, RpcError, Runtime, RuntimeOptions, Server,
+};
 use crate::journal::{Folders, FoldersError, Journal, JournalError, Owner, Record};
 use crate::oci::{BaseSpecs, HostFacts};
 use crate::pod::context::Kernel;
@@ -15,7 +19,7 @@ use crate::sys::{self, process};
 use super::exits::{ExitWatcher, Exits};
 use super::facts;
 use super::logs::Outputs;
-use super::pause_root;
+use super::programs;
 use super::runtime::{Candidates, ProbeMemo, RuntimeChoice};
 
 /// The one namespace of containerd's that all is in.
@@ -46,6 +50,8 @@ pub struct Host {
     kernel: Kernel,
     pub(super) cgroups: Hierarchies,
     pub(super) pause_root: PathBuf,
+    /// What joins a service to its pod's shim; none where containerd does that itself.
+    pod_shim: Option<PathBuf>,
     pub(super) memo: ProbeMemo,
     /// Where the containers of all pods write.
     pub(super) outputs: Outputs,
@@ -121,10 +127,12 @@ impl Host {
         }
         let cgroups = Hierarchies::of_this_process()?;
         let root = options.folders.root();
-        let pause_root = pause_root::ensure(root).map_err(|source| HostError::PauseRoot {
-            root: root.to_owned(),
-            source,
-        })?;
+        let pause_root =
+            programs::ensure_pause_root(root).map_err(|source| HostError::PauseRoot {
+                root: root.to_owned(),
+                source,
+            })?;
+        let pod_shim = pod_shim(client.server(), root);
         let memo = ProbeMemo::new(
             options.folders.state(),
             &sys::host::boot_id()?,
@@ -145,6 +153,7 @@ impl Host {
             kernel,
             cgroups,
             pause_root,
+            pod_shim,
             memo,
             outputs: Outputs::of_this_process().map_err(HostError::Outputs)?,
             socket: options.containerd,
@@ -186,6 +195,20 @@ impl Host {
         self.watcher.stop().await;
     }
 
+    /// The shim of a service, as containerd calls it: the pod's, told by the quickest way there is.
+    pub(super) fn service_runtime(&self, options: RuntimeOptions) -> Runtime {
+        match &self.pod_shim {
+            Some(program) => Runtime {
+                name: program.display().to_string(),
+                options,
+            },
+            None => Runtime {
+                options,
+                ..Runtime::default()
+            },
+        }
+    }
+
     pub(super) fn listen(&self) -> Exits {
         self.watcher.listen()
     }
@@ -199,6 +222,19 @@ impl Host {
         let record = Record::of(plan, owner, &self.socket, NAMESPACE, &self.snapshotter)?;
         Journal::create(&self.folders, record)
     }
+}
+
+/// A containerd that knows sandboxes gives a service to the shim of its pod without asking anybody.
+/// Others start a shim to be told; they are given a program that tells it at once. Without it they
+/// start their own.
+fn pod_shim(server: &Server, root: &Path) -> Option<PathBuf> {
+    if server.has_sandboxes() {
+        return None;
+    }
+    programs::ensure_pod_shim(root)
+        .inspect_err(|error| warn!(%error, "pods start slower: a program can't be placed"))
+        .ok()
+        .filter(|path| path.to_str().is_some())
 }
 
 /// Whether this process has another network than containerd, whose is the host's. Mounts and

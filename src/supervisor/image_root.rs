@@ -1,6 +1,6 @@
 //! A look into a container's root before anything runs in it: its users, and what new volumes get.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::launch_error::LaunchError;
@@ -47,17 +47,33 @@ fn look(
     plan: &ContainerPlan,
     image: &ImageDefaults,
 ) -> Result<(Folder, Accounts), LaunchError> {
-    let root = Folder::open_root(root).map_err(|source| LaunchError::ImageRoot {
-        service: plan.service.value.clone(),
-        source,
-    })?;
+    let root = open(root, plan)?;
     check_targets(&root, plan)?;
-    check_working_dir(&root, plan, image)?;
+    let given = plan.process.working_dir.as_ref();
+    if let Some(dir) = given.or(image.working_dir.as_ref()) {
+        check_working_dir(&root, plan, Path::new(dir))?;
+    }
     let accounts = accounts(&root).map_err(|source| LaunchError::Accounts {
         service: plan.service.value.clone(),
         source,
     })?;
     Ok((root, accounts))
+}
+
+/// What was looked at before a container was made, once more: what ran in it may have put a link of
+/// its own in a folder's place, and is about to be started again on the same root. `cwd` is its
+/// working directory.
+pub(super) fn look_again(
+    mounts: &[Mount],
+    at: &Path,
+    plan: &ContainerPlan,
+    cwd: &Path,
+) -> Result<(), LaunchError> {
+    mountns::look_into(&described(mounts), at, |root| {
+        let root = open(root, plan)?;
+        check_targets(&root, plan)?;
+        check_working_dir(&root, plan, cwd)
+    })?
 }
 
 /// Mounts an image at the folder `at`, which is made, read-only.
@@ -78,15 +94,32 @@ fn described(mounts: &[Mount]) -> Vec<mountns::Mount> {
     mounts.iter().map(one).collect()
 }
 
-/// A link of the image's must not lead a mount to where the runtime's own are.
+fn open(root: &Path, plan: &ContainerPlan) -> Result<Folder, LaunchError> {
+    Folder::open_root(root).map_err(|source| LaunchError::ImageRoot {
+        service: plan.service.value.clone(),
+        source,
+    })
+}
+
+/// Where the runtime mounts its own, which is nowhere else (CVE-2026-41579, CVE-2023-27561).
+const RUNTIMES: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// No link of the image's must lead what the runtime mounts elsewhere, nor another mount to where its
+/// own are.
 fn check_targets(root: &Folder, plan: &ContainerPlan) -> Result<(), LaunchError> {
-    for mount in &plan.mounts {
-        let real = root
-            .real_path(&mount.target)
-            .map_err(|source| LaunchError::ImageRoot {
+    for target in RUNTIMES.map(Path::new) {
+        let real = real_path(root, target, plan)?;
+        if real != target {
+            return Err(LaunchError::Target {
                 service: plan.service.value.clone(),
-                source,
-            })?;
+                target: target.to_owned(),
+                real,
+                span: plan.service.span,
+            });
+        }
+    }
+    for mount in &plan.mounts {
+        let real = real_path(root, &mount.target, plan)?;
         if oci::is_reserved(&real) {
             return Err(LaunchError::Target {
                 service: plan.service.value.clone(),
@@ -100,22 +133,9 @@ fn check_targets(root: &Folder, plan: &ContainerPlan) -> Result<(), LaunchError>
 }
 
 /// Nor a process to where descriptors of the runtime's are, CVE-2024-21626.
-fn check_working_dir(
-    root: &Folder,
-    plan: &ContainerPlan,
-    image: &ImageDefaults,
-) -> Result<(), LaunchError> {
-    let given = plan.process.working_dir.as_ref();
-    let Some(path) = given.or(image.working_dir.as_ref()).map(Path::new) else {
-        return Ok(());
-    };
-    let real = root
-        .real_path(path)
-        .map_err(|source| LaunchError::ImageRoot {
-            service: plan.service.value.clone(),
-            source,
-        })?;
-    if real.starts_with("/proc") || real.starts_with("/sys") {
+fn check_working_dir(root: &Folder, plan: &ContainerPlan, path: &Path) -> Result<(), LaunchError> {
+    let real = real_path(root, path, plan)?;
+    if oci::is_kernels(&real) {
         return Err(LaunchError::WorkingDir {
             service: plan.service.value.clone(),
             path: path.to_owned(),
@@ -124,6 +144,14 @@ fn check_working_dir(
         });
     }
     Ok(())
+}
+
+fn real_path(root: &Folder, path: &Path, plan: &ContainerPlan) -> Result<PathBuf, LaunchError> {
+    root.real_path(path)
+        .map_err(|source| LaunchError::ImageRoot {
+            service: plan.service.value.clone(),
+            source,
+        })
 }
 
 /// The users and groups that a container's root knows.

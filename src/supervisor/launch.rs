@@ -21,9 +21,10 @@ use super::report::ServiceState;
 use super::runtime::OciRuntime;
 use super::sandbox::{self, RunDir};
 use super::teardown::blocking;
-use crate::containerd::{Labels, LeaseId, Runtime};
+use crate::containerd::{Labels, LeaseId};
 use crate::journal::Step;
 use crate::logfile::Rotation;
+use crate::network;
 use crate::oci;
 use crate::pod::logging::LoggingPlan;
 use crate::pod::plan::{ContainerPlan, SeccompPlan, Signal};
@@ -43,6 +44,9 @@ impl PodRun {
         let host = std::sync::Arc::clone(&self.host);
         self.progress(images::described(&self.plan)).await;
         let run = sandbox::make(&host, &self.plan, &self.journal)?;
+        if self.plan.containers.iter().any(|it| it.rights.privileged) {
+            self.sys = network::writable_sys(&self.plan.sandbox.network)?;
+        }
         let cgroups = host.cgroups.clone();
         // The kernel makes the first move of a process into a cgroup wait: this one, which waits
         // beside the calls to containerd, and not the runtime's.
@@ -55,6 +59,13 @@ impl PodRun {
         }
         // Whatever else went wrong, pause is there to be taken away.
         let pause = pause.map(|(pause, runtime)| (self.pause.insert(pause).pid, runtime));
+        if let Ok((pid, _)) = pause {
+            let (id, cgroup) = (
+                self.plan.sandbox.id.to_string(),
+                self.plan.sandbox.cgroup.pause(),
+            );
+            self.watch(&id, pid, &cgroup);
+        }
         let Prepared {
             plan,
             images,
@@ -70,7 +81,7 @@ impl PodRun {
             .pin_volumes(&self.plan, &self.user_files, &self.journal)?;
         self.go_on()?;
 
-        self.create_all(&images, documents, &run, &runtime, pause_pid, &labels)
+        self.create_all(&images, documents, &run, runtime, pause_pid, &labels)
             .await?;
         let timings = probes.iter().map(|probe| Some(probe.as_ref()?.timing));
         let lives = self.plan.containers.iter().map(|container| &container.life);
@@ -146,7 +157,7 @@ impl PodRun {
         images: &[PodImage],
         documents: Vec<Documents>,
         run: &RunDir,
-        runtime: &Runtime,
+        runtime: OciRuntime,
         pause: u32,
         labels: &Labels,
     ) -> Result<(), LaunchError> {
@@ -159,14 +170,9 @@ impl PodRun {
             } = documents;
             self.extras.push(extras);
             let plan = &self.plan.containers[service];
-            let runtime = plan.runtime.map_or_else(
-                || runtime.clone(),
-                |name| sandbox::runtime(&self.plan, name.into()),
-            );
+            let program = plan.runtime.map_or(runtime, OciRuntime::from);
             oci::join(&mut spec, pause);
-            if runtime.options.binary_name == OciRuntime::Crun.binary()
-                && plan.rights.seccomp == SeccompPlan::Default
-            {
+            if program == OciRuntime::Crun && plan.rights.seccomp == SeccompPlan::Default {
                 oci::attach_filter(&mut spec);
             }
             let (stdout, stderr) = (
@@ -196,7 +202,9 @@ impl PodRun {
                 id,
                 image: images[service].name.clone(),
                 labels,
-                runtime,
+                runtime: self
+                    .host
+                    .service_runtime(sandbox::shim_options(&self.plan, program)),
                 spec: oci::to_json(&spec).to_string().into_bytes(),
                 root: Some(root),
                 sandbox: self
@@ -245,6 +253,7 @@ impl PodRun {
                 }
             }
         }
+        self.watch_services();
         failure.map_or(Ok(()), Err)
     }
 }

@@ -27,6 +27,8 @@ const SETTLE_TRIES: u32 = 5;
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(10);
 /// How long containerd may take to tell of it: a frozen one never does.
 pub(super) const NEWS_WAIT: Duration = Duration::from_secs(3);
+/// The status of what ended in a way that nobody knows: containerd's own word for it.
+const KILLED: u32 = 128 + 9;
 /// Far enough to mean never.
 pub(super) const NEVER: Duration = Duration::from_hours(365 * 24);
 
@@ -193,6 +195,17 @@ impl PodRun {
                 self.exited(&exit.container, Some(exit.pid), exit.exit.status)
                     .await;
             }
+            ExitNews::Forgotten { container, pid } => {
+                self.exited(&container, Some(pid), KILLED).await;
+            }
+            ExitNews::Withheld { container, pid } => {
+                let is_it = |it: &Running| it.id == container && it.pid == pid && it.is_alive();
+                let service = self.containers.iter().flatten().position(is_it);
+                if service.is_some() || self.pause.as_ref().is_some_and(is_it) {
+                    self.way = Way::Straight;
+                    return Some(EndCause::ShimSilent(service));
+                }
+            }
             ExitNews::LookAgain => {
                 self.way = Way::Containerd;
                 self.look_again().await;
@@ -235,6 +248,7 @@ impl PodRun {
         let status = ExitStatus::of_containerd(status);
         if let Some(pause) = self.pause.as_mut().filter(|pause| pause.id == id) {
             pause.ended(Exit { status, oom: None });
+            self.exits.heard(id);
             return;
         }
         let Some(i) = self
@@ -254,6 +268,7 @@ impl PodRun {
         let exit = Exit { status, oom };
         container.ended(exit);
         let forced = container.forced;
+        self.exits.heard(id);
         let service = self.service(i);
         self.logs.ended(service);
         info!(service, %status, oom = oom.is_some(), "the service has ended");
@@ -330,12 +345,10 @@ impl PodRun {
                     let status = task.exit.map_or(u32::from(u8::MAX), |exit| exit.status);
                     self.exited(&id, None, status).await;
                 }
-                Ok(Some(_)) => {}
                 // Its shim is gone, and containerd has forgotten it.
-                Ok(None) => {
-                    let killed = 128 + Signal::KILL.0.unsigned_abs();
-                    self.exited(&id, None, killed).await;
-                }
+                Ok(None) if !self.is_shim_there() => self.exited(&id, None, KILLED).await,
+                // It runs; or its shim is about to tell, or the kernel is.
+                Ok(_) => {}
                 Err(error) => warn!(container = id, %error, "the container can't be looked at"),
             }
         }

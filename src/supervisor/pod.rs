@@ -1,5 +1,6 @@
 //! A pod: started by a plan, stopped by an order, told of by reports.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -233,6 +234,8 @@ pub(super) struct PodRun {
     pub(super) logs: Logs,
     pub(super) exits: Exits,
     pub(super) orders: StopOrders,
+    /// Keeps the network's /sys writable where a service is privileged.
+    pub(super) sys: Option<OwnedFd>,
     pub(super) pause: Option<Running>,
     /// One for each of the plan's; none before it has been made.
     pub(super) containers: Vec<Option<Running>>,
@@ -316,6 +319,7 @@ impl PodRun {
                 journal,
                 logs,
                 orders,
+                sys: None,
                 pause: None,
                 main,
                 running_means,

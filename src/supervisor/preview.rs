@@ -9,7 +9,7 @@ use super::images;
 use super::known_images::{self, KnownImage, Stock};
 use super::launch_error::LaunchError;
 use super::obstacles::obstacles;
-use super::pause_root;
+use super::programs;
 use super::sandbox::RunDir;
 use super::user_files::UserFiles;
 use crate::image::ImageConfig;
@@ -110,7 +110,7 @@ impl<'a> Draft<'a> {
             plan,
             facts,
             base: BaseSpecs::embedded(),
-            pause_root: pause_root::place(folders.root()),
+            pause_root: programs::pause_root(folders.root()),
             run: RunDir(folders.pod_state(&plan.id)),
         }
     }

@@ -88,6 +88,8 @@ pub enum EndCause {
     SandboxDied,
     /// The shim that served the pod's containers was killed from outside, and they with it.
     ShimDied,
+    /// A service has ended, or the pause container where it is none, and the shim does not tell how.
+    ShimSilent(Option<usize>),
     /// containerd did not answer for longer than is waited for.
     RuntimeLost,
     /// What ran the pod has panicked.

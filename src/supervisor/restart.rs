@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::silence;
 use crate::containerd::{Client, Code, NewTask, Process, RpcError, TaskStatus};
 use crate::pod::plan::Signal;
 use crate::sys::{PathError, fifo};
@@ -16,10 +17,10 @@ const GONE: Duration = Duration::from_secs(10);
 const AWAY: Duration = Duration::from_secs(1);
 const TRIES: u32 = 180;
 
-/// Starts the process of a task. Where the answer is lost with the connection, the task itself
+/// Starts the process of a task, which has this pid. Where the answer is lost with the connection, the task itself
 /// tells whether it was started. A shim or runtime that hangs while containerd answers is not waited
 /// for any longer.
-pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcError> {
+pub(super) async fn start(client: &Client, container: &str, pid: u32) -> Result<(), RpcError> {
     let process = Process::init(container);
     let tasks = client.tasks();
     let mut tries = TRIES;
@@ -34,6 +35,10 @@ pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcErr
         match tasks.get(process).await {
             // Unknown: the shim does not tell containerd.
             Ok(None) => return Err(error),
+            // It was started, has ended, and was made again meanwhile.
+            Ok(Some(task)) if task.pid != pid && task.status != TaskStatus::Stopped => {
+                return Ok(());
+            }
             Ok(Some(task)) => match task.status {
                 TaskStatus::Created if error.code != Code::DeadlineExceeded => {}
                 TaskStatus::Created | TaskStatus::Unknown => return Err(error),
@@ -44,9 +49,34 @@ pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcErr
     }
 }
 
+/// Why a task was not made again.
+#[derive(Debug)]
+pub(super) enum NotMade {
+    /// containerd was away: it may be tried again.
+    Away(RpcError),
+    /// It can't be made, or its shim or runtime hangs.
+    Failed(RpcError),
+}
+
 /// Puts a new task in the place of the one that has ended, and gives the pid of its first process,
 /// which waits to be started. May be repeated after an error.
-pub(super) async fn make_again(client: &Client, task: NewTask) -> Result<u32, RpcError> {
+///
+/// As at a start, who hangs while containerd answers is not waited for any longer.
+pub(super) async fn make_again(client: &Client, task: NewTask) -> Result<u32, NotMade> {
+    let container = task.container.clone();
+    let error = match try_again(client, task).await {
+        Ok(pid) => return Ok(pid),
+        Err(error) => error,
+    };
+    let hangs = error.code == Code::DeadlineExceeded && silence::answers(client, &container).await;
+    Err(if was_away(&error) && !hangs {
+        NotMade::Away(error)
+    } else {
+        NotMade::Failed(error)
+    })
+}
+
+async fn try_again(client: &Client, task: NewTask) -> Result<u32, RpcError> {
     let tasks = client.tasks();
     let process = Process::init(&task.container);
     if tasks.delete(process).await.is_err() {
@@ -74,7 +104,7 @@ fn gone(error: RpcError) -> Result<(), RpcError> {
 }
 
 /// Whether containerd was away, so that nothing is known of what it would have done.
-pub(super) fn was_away(error: &RpcError) -> bool {
+fn was_away(error: &RpcError) -> bool {
     matches!(
         error.code,
         Code::Disconnected | Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled

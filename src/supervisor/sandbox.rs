@@ -10,6 +10,7 @@ use super::container::{self, NewContainer, Running};
 use super::host::Host;
 use super::launch_error::LaunchError;
 use super::report::ServiceState;
+use super::restart;
 use super::runtime::{Candidates, OciRuntime};
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
@@ -104,21 +105,21 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
     Ok(run)
 }
 
-/// Makes the pause container, and tells which runtime the pod's containers run with. Its namespaces
+/// Makes the pause container, and tells which program the pod's containers run with. Its namespaces
 /// can be joined from here on; its program waits for [`start_pause`].
 pub(super) async fn make_pause(
     host: &Host,
     plan: &PodPlan,
     journal: &Journal,
     labels: &Labels,
-) -> Result<(Running, Runtime), LaunchError> {
+) -> Result<(Running, OciRuntime), LaunchError> {
     let id = plan.sandbox.id.to_string();
     journal.intent(&Step::Container { id: id.clone() })?;
     if host.client.server().has_sandboxes() {
         journal.intent(&Step::Sandbox { id: id.clone() })?;
         host.client
             .sandboxes()
-            .create(&id, &runtime(plan, OciRuntime::Runc), labels.clone())
+            .create(&id, &shim(plan, OciRuntime::Runc), labels.clone())
             .await
             .map_err(LaunchError::Sandbox)?;
     }
@@ -133,6 +134,8 @@ pub(super) async fn make_pause(
             remember(host, first);
             (pause, first)
         }
+        // What containerd could not do tells nothing of crun.
+        (Err(error), Some(_)) if error.is_transient() => return Err(LaunchError::Sandbox(error)),
         (Err(error), None) => return Err(LaunchError::Sandbox(error)),
         (Err(error), Some(second)) => {
             debug!(%error, "crun does not work on this host; trying runc");
@@ -146,29 +149,31 @@ pub(super) async fn make_pause(
     };
     host.cgroups
         .verify(pause.pid, plan.sandbox.cgroup.pause().as_str())?;
-    Ok((pause, self::runtime(plan, runtime)))
+    Ok((pause, runtime))
 }
 
 /// Starts the pause container's program.
 pub(super) async fn start_pause(host: &Host, pause: &mut Running) -> Result<(), LaunchError> {
-    let tasks = host.client.tasks();
-    tasks
-        .start(Process::init(&pause.id))
+    restart::start(&host.client, &pause.id, pause.pid)
         .await
         .map_err(LaunchError::Sandbox)?;
     pause.started();
     Ok(())
 }
 
-/// The shim, which runs in the pod's own cgroup, and the program it runs containers with.
-pub(super) fn runtime(plan: &PodPlan, program: OciRuntime) -> Runtime {
-    let options = RuntimeOptions {
+/// The pod's shim runs in a cgroup of the pod, and runs containers with this program.
+pub(super) fn shim_options(plan: &PodPlan, program: OciRuntime) -> RuntimeOptions {
+    RuntimeOptions {
         binary_name: program.binary().to_owned(),
         shim_cgroup: plan.sandbox.cgroup.shim().to_string(),
         ..RuntimeOptions::default()
-    };
+    }
+}
+
+/// containerd's own, which starts with the pod's first container.
+fn shim(plan: &PodPlan, program: OciRuntime) -> Runtime {
     Runtime {
-        options,
+        options: shim_options(plan, program),
         ..Runtime::default()
     }
 }
@@ -185,7 +190,7 @@ async fn create_pause(
         id: id.clone(),
         image: String::new(),
         labels: labels.clone(),
-        runtime: runtime(plan, program),
+        runtime: shim(plan, program),
         spec: oci::to_json(&spec).to_string().into_bytes(),
         root: None,
         sandbox: None,

@@ -13,7 +13,8 @@ use super::container::Running;
 use super::life::{KILL_WAIT, NEWS_WAIT};
 use super::pod::PodRun;
 use super::teardown::blocking;
-use crate::containerd::{Code, Process, RpcError};
+use super::untold::Watched;
+use crate::containerd::{Client, Code, Process, RpcError};
 use crate::pod::names::CgroupPath;
 use crate::pod::plan::Signal;
 use crate::sys;
@@ -102,11 +103,42 @@ impl PodRun {
             Err(error) if error.is_gone() => return Ok(None),
             held => held?,
         };
+        let verified = self.host.cgroups.verify(pid, cgroup.as_str());
+        // One that has ended is in no cgroup any more.
         if held.wait(Duration::ZERO)? {
             return Ok(None);
         }
-        self.host.cgroups.verify(pid, cgroup.as_str())?;
+        verified?;
         Ok(Some(held))
+    }
+
+    /// Has the kernel tell of the end of each service's process.
+    pub(super) fn watch_services(&mut self) {
+        for i in 0..self.containers.len() {
+            self.watch_service(i);
+        }
+    }
+
+    pub(super) fn watch_service(&mut self, i: usize) {
+        if let Some(container) = &self.containers[i] {
+            let (id, pid) = (container.id.clone(), container.pid);
+            let cgroup = self.plan.containers[i].cgroup.clone();
+            self.watch(&id, pid, &cgroup);
+        }
+    }
+
+    /// Has the kernel tell of the end of a container's first process, beside containerd's events.
+    pub(super) fn watch(&mut self, container: &str, pid: u32, cgroup: &CgroupPath) {
+        match self.hold(pid, cgroup) {
+            Ok(process) => self.exits.watch(Watched {
+                container: container.to_owned(),
+                pid,
+                process,
+            }),
+            Err(error) => {
+                warn!(container, %error, "the container's process can't be watched; events have to tell of its end");
+            }
+        }
     }
 
     /// Ends when the kernel says that these services have ended, where nobody else does; never
@@ -141,7 +173,10 @@ impl PodRun {
     /// For a pod whose processes are dead, while containerd has not told so: waits for that, looks,
     /// and kills the shim if it is what is silent.
     pub(super) async fn end_silence(&mut self) {
-        if timeout(SILENCE, self.all_ended()).await.is_ok() || !self.containerd_answers().await {
+        if timeout(SILENCE, self.all_ended()).await.is_ok() {
+            return;
+        }
+        if !answers(&self.host.client, self.plan.sandbox.id.as_str()).await {
             return;
         }
         // An event may have been lost.
@@ -153,13 +188,6 @@ impl PodRun {
         if timeout(NEWS_WAIT, self.all_ended()).await.is_err() {
             warn!("containerd does not tell that the containers have ended");
         }
-    }
-
-    /// Whether containerd itself does: this is asked of nobody else.
-    async fn containerd_answers(&self) -> bool {
-        let get = self.host.client.containers();
-        let get = get.get(self.plan.sandbox.id.as_str());
-        matches!(timeout(SILENCE, get).await, Ok(Ok(_)))
     }
 
     /// Kills the shim, and the runtime where it hangs. containerd sees it end, and forgets the
@@ -178,6 +206,13 @@ impl PodRun {
         let mut all = self.pause.iter().chain(self.containers.iter().flatten());
         all.any(Running::is_alive)
     }
+}
+
+/// Whether containerd itself does: a container's object is asked of nobody else.
+pub(super) async fn answers(client: &Client, container: &str) -> bool {
+    let get = client.containers();
+    let get = get.get(container);
+    matches!(timeout(SILENCE, get).await, Ok(Ok(_)))
 }
 
 fn is_silence(code: Code) -> bool {

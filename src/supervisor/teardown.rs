@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::events::Done;
 use super::pod::PodRun;
 use super::{images, restart};
-use crate::containerd::{LeaseId, Process};
+use crate::containerd::{Code, LeaseId, Process, RpcError};
 use crate::sys::{cgroup, mount, netns, tree};
 
 /// How long the kernel may take to let the last processes go.
@@ -114,9 +114,18 @@ impl PodRun {
         });
         let removed = removed.await;
         if removed.is_ok() {
-            // The shim has ended, so nobody listens: those of containerd 2 leave their socket.
+            // The shim has ended, so nobody listens: those of containerd 2 leave their socket, and
+            // one that was killed leaves what its runtime knew.
             let socket = host.client.shim_socket(plan.sandbox.id.as_str());
             failures.note("the shim's socket", remove_file(&socket));
+            let services = plan
+                .containers
+                .iter()
+                .map(|container| container.id.as_str());
+            for id in services.chain([plan.sandbox.id.as_str()]) {
+                let state = tree::remove(&host.client.runtime_state(id));
+                failures.note("what the runtime knew of a container", state);
+            }
         }
         failures.note("the pod's cgroups", removed);
 
@@ -133,23 +142,37 @@ impl PodRun {
         let mut tries = DELETE_TRIES;
         loop {
             let mut failures = Failures::default();
-            self.delete_objects(&mut failures).await;
+            let tasks = self.delete_objects(&mut failures).await;
             tries -= 1;
             if failures.0 == 0 || tries == 0 {
                 return failures.0;
             }
-            if self.is_shim_there() {
-                // It, or a runtime that it waits for, hangs. Nobody but the two is left in the pod.
+            let is_stuck = match tasks {
+                TasksLeft::Hung => true,
+                TasksLeft::Refused => tries == 1,
+                TasksLeft::None | TasksLeft::Away => false,
+            };
+            if is_stuck && self.is_shim_there() {
+                // It, or a runtime that it waits for, hangs or can't do it. Nobody but the two is
+                // left in the pod.
                 self.kill_shim().await;
             } else {
-                // containerd is still about to see that it has ended.
+                // containerd could not do it just now, or is about to see that the shim has ended.
                 sleep(DELETE_AGAIN).await;
             }
         }
     }
 
+    /// A container stays as long as its task does: without it, containerd does not find the task.
+    async fn delete_container(&self, id: &str) -> Result<(), Left> {
+        let tasks = self.host.client.tasks();
+        tasks.delete(Process::init(id)).await.map_err(Left::Task)?;
+        let containers = self.host.client.containers();
+        containers.delete(id).await.map_err(Left::Object)
+    }
+
     /// Tasks before containers before snapshots; the shim ends with the last task, pause's.
-    async fn delete_objects(&self, failures: &mut Failures) {
+    async fn delete_objects(&self, failures: &mut Failures) -> TasksLeft {
         let client = &self.host.client;
         let snapshots = client.snapshots(&self.host.snapshotter);
         let services = self
@@ -158,15 +181,13 @@ impl PodRun {
             .iter()
             .map(|container| container.id.as_str());
         let delete = async |id: &str| {
-            let task = client.tasks().delete(Process::init(id)).await.map(drop);
-            let container = client.containers().delete(id).await;
-            let snapshot = snapshots.remove(id).await;
-            [task, container, snapshot]
+            self.delete_container(id).await?;
+            snapshots.remove(id).await.map_err(Left::Object)
         };
-        for results in join_all(services.map(delete)).await {
-            for result in results {
-                failures.note("a service's container", result);
-            }
+        let mut tasks = TasksLeft::None;
+        for result in join_all(services.map(delete)).await {
+            tasks = tasks.max(TasksLeft::of(&result));
+            failures.note("a service's container", result);
         }
         for image in &self.plan.images {
             // Its mount holds it, and is in nobody's way any more.
@@ -174,14 +195,9 @@ impl PodRun {
             failures.note("an image's snapshot", snapshots.remove(&image.key).await);
         }
         let pause = self.plan.sandbox.id.as_str();
-        failures.note(
-            "the pause container's task",
-            client.tasks().delete(Process::init(pause)).await,
-        );
-        failures.note(
-            "the pause container",
-            client.containers().delete(pause).await,
-        );
+        let result = self.delete_container(pause).await;
+        tasks = tasks.max(TasksLeft::of(&result));
+        failures.note("the pause container", result);
         if client.server().has_sandboxes() {
             failures.note("the pod's sandbox", client.sandboxes().delete(pause).await);
         }
@@ -195,6 +211,41 @@ impl PodRun {
                 failures.note("the pod's lease", client.leases().delete(&lease).await);
             }
             Err(error) => failures.note::<(), _>("the pod's lease", Err(error)),
+        }
+        tasks
+    }
+}
+
+/// What could not be deleted of a container.
+#[derive(Debug, thiserror::Error)]
+enum Left {
+    #[error(transparent)]
+    Task(RpcError),
+    #[error(transparent)]
+    Object(RpcError),
+}
+
+/// Whether tasks could not be deleted, and why; the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TasksLeft {
+    None,
+    /// containerd is not there: nothing is known of the shim.
+    Away,
+    /// containerd, the shim or the runtime said no.
+    Refused,
+    /// No answer came.
+    Hung,
+}
+
+impl TasksLeft {
+    fn of(result: &Result<(), Left>) -> Self {
+        match result {
+            Ok(()) | Err(Left::Object(_)) => Self::None,
+            Err(Left::Task(error)) => match error.code {
+                Code::DeadlineExceeded => Self::Hung,
+                Code::Disconnected => Self::Away,
+                _ => Self::Refused,
+            },
         }
     }
 }

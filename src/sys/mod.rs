@@ -19,12 +19,14 @@ pub mod identity;
 pub mod mount;
 pub mod mountns;
 pub mod netns;
+mod new_descriptor;
 pub mod offspring;
 pub mod pin;
 pub mod pipe;
 pub mod process;
 pub mod session;
 pub mod signal;
+pub mod sysfs;
 pub mod terminal;
 pub mod tree;
 

@@ -7,7 +7,7 @@
 
 use std::ffi::CStr;
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -18,6 +18,7 @@ use nix::mount::{MsFlags, mount};
 use super::PathError;
 use super::beneath::{Entry, Kind};
 use super::mount::{MountInfo, make_file, read_mountinfo, restrict};
+use super::new_descriptor::owned;
 
 /// What becomes of the mounts below the one that is pinned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,19 +136,17 @@ fn bind_restricted(source: &impl AsFd, target: &Path, how: Pinning) -> Result<()
 fn open_tree(source: &impl AsFd, recursive: libc::c_int) -> nix::Result<OwnedFd> {
     let close = libc::c_uint::try_from(libc::O_CLOEXEC).map_err(|_| Errno::EINVAL)?;
     let at = libc::c_uint::try_from(libc::AT_EMPTY_PATH | recursive).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the path is a string of C's that lives beyond the call; the rest are integers.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_open_tree,
-            source.as_fd().as_raw_fd(),
-            c"".as_ptr(),
-            libc::OPEN_TREE_CLONE | close | at,
-        )
-    };
-    let fd = Errno::result(result)?;
-    let fd = libc::c_int::try_from(fd).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    owned(|| {
+        // SAFETY: the path is a string of C's that lives beyond the call; the rest are integers.
+        unsafe {
+            libc::syscall(
+                libc::SYS_open_tree,
+                source.as_fd().as_raw_fd(),
+                c"".as_ptr(),
+                libc::OPEN_TREE_CLONE | close | at,
+            )
+        }
+    })
 }
 
 fn mount_setattr(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::PathError;
+use super::new_descriptor::owned;
 use super::signal::Signal;
 
 /// A process could not be asked or signalled; mostly because it is gone.
@@ -73,13 +74,11 @@ impl PidFd {
     pub fn open(pid: u32) -> Result<Self, Error> {
         let number =
             libc::pid_t::try_from(pid).map_err(|_| Error::process("open", pid, Errno::ESRCH))?;
-        // SAFETY: the call takes two integers and touches no memory of ours.
-        let result = unsafe { libc::syscall(libc::SYS_pidfd_open, number, 0) };
-        let fd = Errno::result(result)
-            .and_then(|fd| i32::try_from(fd).map_err(|_| Errno::EBADF))
-            .map_err(|errno| Error::process("open", pid, errno))?;
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let opened = owned(|| {
+            // SAFETY: the call takes two integers and touches no memory of ours.
+            unsafe { libc::syscall(libc::SYS_pidfd_open, number, 0) }
+        });
+        let fd = opened.map_err(|errno| Error::process("open", pid, errno))?;
         Ok(Self { pid, fd })
     }
 

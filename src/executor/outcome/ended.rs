@@ -112,6 +112,7 @@ pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             stopped(*reason, end),
         ),
         EndCause::ShimDied => nobodys("CE-SHIM", SHIM_DIED),
+        EndCause::ShimSilent(service) => nobodys("CE-SHIM", &silent(end, *service)),
         EndCause::SandboxDied => nobodys("CE-INFRA", SANDBOX_DIED),
         EndCause::RuntimeLost => nobodys("CE-RUNTIME", RUNTIME_LOST),
         EndCause::Fault => nobodys("CE-FAULT", FAULT),
@@ -192,6 +193,15 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
             forced.join(", ")
         ),
     }
+}
+
+/// What a shim keeps to itself.
+pub fn silent(end: &PodEnd, service: Option<usize>) -> String {
+    let what = match service {
+        Some(service) => format!("service \"{}\"", end.services[service].service),
+        None => "the pause container".to_owned(),
+    };
+    format!("{what} has ended, and the pod's shim does not tell how")
 }
 
 /// Both names, and why.
