@@ -41,11 +41,13 @@ mod marathon;
 mod names;
 mod namespaces;
 mod network_infos;
+mod operators_volumes;
 mod oracle;
 mod oracle_sees;
 mod order;
 mod own_cgroup;
 mod placement;
+mod pod_security;
 mod policy;
 mod refusals;
 mod restarts;
@@ -93,6 +95,8 @@ fn tests() -> Vec<Test> {
         kill_during_launch::tests(),
         refusals::tests(),
         policy::tests(),
+        pod_security::tests(),
+        operators_volumes::tests(),
         threats::tests(),
         logs::tests(),
         images::tests(),

@@ -2,6 +2,7 @@
 //! forbidden, and nothing is touched; what it allows runs.
 
 use std::fs::{self, Permissions};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::lab::Lab;
 use crate::lab::program::Up;
 use crate::lab::task::{Task, Update};
 use crate::trial::{Test, tests};
+use crate::wait::{self, PATIENCE};
 
 pub(crate) fn tests() -> Vec<Test> {
     let mut all: Vec<Test> = tests![Mesos:
@@ -307,9 +309,13 @@ fn ports_of_the_host_are_the_operators_to_give(lab: &Lab) {
     );
     let end = forbidden(Task::app(lab, services).config(&config("none")));
     assert_eq!(fields(&end), ["resources.ports"]);
-    let mut run = Task::app(lab, services).config(&config("any")).launch();
-    let end = run.until_end();
-    assert_eq!(end.state(), "TASK_FINISHED", "{}", end.message());
+    // There it listens on the host's own.
+    let listens = services.replace("['true']", "[httpd, -f, -p, '29']");
+    let mut run = Task::app(lab, &listens).config(&config("any")).launch();
+    run.until_state("TASK_RUNNING");
+    let connect = || TcpStream::connect("127.0.0.1:29").ok();
+    wait::until("an answer of port 29", PATIENCE, connect);
+    run.kill_until_end();
     run.until_gone();
 }
 

@@ -12,6 +12,7 @@ use crate::trial::{Test, tests};
 pub(crate) fn tests() -> Vec<Test> {
     tests![Containerd:
         a_pod_runs_with_crun_where_crun_runs,
+        a_service_can_name_its_runtime,
         crun_filters_calls_as_runc_does,
         services_join_the_shim_of_their_pod,
     ]
@@ -32,17 +33,39 @@ fn a_pod_runs_with_crun_where_crun_runs(lab: &Lab) {
     let _hugetlb = Hugetlb::mount();
     let mut up = Up::app(lab, SLEEPS).start();
     up.until_stdout("up");
-    // crun's state of a container is a file `status`, runc's is `state.json`.
     let id = format!("pod-{}", up.pod().id());
-    let states = [
+    assert!(has_state(&id, "status"), "no crun state of {id}");
+    drop(up);
+}
+
+/// Whether a runtime keeps this file of a container: crun a `status`, runc a `state.json`.
+fn has_state(container: &str, file: &str) -> bool {
+    let tops = [
         "/run/containerd/runc/compose-executor",
         "/run/containerd/crun/compose-executor",
-    ]
-    .map(|top| Path::new(top).join(&id).join("status"));
-    assert!(
-        states.iter().any(|state| state.exists()),
-        "no crun state of {id}"
-    );
+    ];
+    let mut states = tops
+        .map(|top| Path::new(top).join(container).join(file))
+        .into_iter();
+    states.any(|state| state.exists())
+}
+
+/// In a pod that crun runs, as it would everywhere where it can.
+fn a_service_can_name_its_runtime(lab: &Lab) {
+    let _hugetlb = Hugetlb::mount();
+    let own = SLEEPS
+        .replace("one:", "own:")
+        .replace("echo up", "echo own")
+        + "    runtime: runc\n";
+    let mut up = Up::app(lab, &format!("{SLEEPS}{}", own.trim_start_matches('\n'))).start();
+    for words in ["up", "own"] {
+        up.until_stdout(words);
+    }
+    let id = up.pod().id().to_owned();
+    for (service, file) in [("one", "status"), ("own", "state.json")] {
+        let container = format!("app-{id}.{service}");
+        assert!(has_state(&container, file), "no {file} of {container}");
+    }
     drop(up);
 }
 

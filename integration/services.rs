@@ -165,7 +165,13 @@ fn names_and_hosts(lab: &Lab) {
         text.contains("192.0.2.7") && text.contains("elsewhere"),
         "{text}"
     );
-    assert!(text.contains("other-service"), "{text}");
+    for name in ["other-service", "a-name"] {
+        let found = text.lines().find(|line| line.contains(name));
+        assert!(
+            found.is_some_and(|line| line.contains("127.0.0.1")),
+            "{text}"
+        );
+    }
 }
 
 fn start_order(lab: &Lab) {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -10,6 +10,7 @@ use compose_executor::sys::beneath::{Error, Folder};
 use compose_executor::sys::mount;
 use compose_executor::sys::pin::{self, Pinning};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::mount::MsFlags;
 
 use crate::app;
 use crate::image_archive::{self, Image};
@@ -27,9 +28,14 @@ pub(crate) fn tests() -> Vec<Test> {
         an_image_leads_no_process_and_no_mount_to_the_kernels_files,
         an_image_without_end_and_users_beyond_count,
         a_container_is_not_started_again_on_what_it_made_of_its_root,
+        a_link_in_a_shared_volume_leads_no_mount_to_the_kernels_files,
+        an_images_own_devices_are_nothing,
         names_that_climb,
     ]);
-    all.extend(tests![Mesos: a_task_that_swaps_links_gets_nothing]);
+    all.extend(tests![Mesos:
+        a_task_that_swaps_links_gets_nothing,
+        what_the_kernel_shows_is_not_opened_by_a_place_above_it,
+    ]);
     all
 }
 
@@ -276,6 +282,11 @@ fn an_image_leads_no_process_and_no_mount_to_the_kernels_files(lab: &Lab) {
     }
     let image = app::image().link("/desk", "/dev/fd").working_dir("/desk/7");
     refused(lab, &image, command, &["/dev/fd/7"]);
+    // The runtime's own mounts: CVE-2026-41579, CVE-2023-27561.
+    for place in ["/dev", "/proc", "/sys"] {
+        let image = app::image().link(place, "/etc");
+        refused(lab, &image, command, &[place, "/etc"]);
+    }
     let image = app::image()
         .link("/settings", "/proc")
         .volume("/settings/sys");
@@ -308,6 +319,111 @@ fn a_container_is_not_started_again_on_what_it_made_of_its_root(lab: &Lab) {
         assert_eq!(up.stdout(), "changed\n", "{}", up.stderr());
         assert_eq!(code, Some(3), "{}", up.stderr());
         assert!(up.stderr().contains(words), "{}", up.stderr());
+    }
+}
+
+/// CVE-2021-30465: one service puts a link into a volume that another one mounts something in. It is
+/// the runtime that resolves the name, within the container's root: nothing is mounted over what the
+/// kernel shows, and nothing outside is written.
+fn a_link_in_a_shared_volume_leads_no_mount_to_the_kernels_files(lab: &Lab) {
+    for (link, below) in [
+        ("/proc", "sys/kernel"),
+        ("/proc/self", "attr"),
+        (
+            "../../../../../../../../../../etc",
+            "compose-executor-canary",
+        ),
+    ] {
+        let services = format!(
+            r#"
+  first:
+    image: app:1
+    command: [ln, -s, '{link}', /v/x]
+    volumes: ['./shared:/v']
+  second:
+    image: app:1
+    depends_on: {{first: {{condition: service_completed_successfully}}}}
+    volumes: ['./shared:/v', './own:/v/x/{below}']
+    command: [sh, -c, "grep -E ' /proc/(sys/kernel|self/attr|[0-9]+/attr) ' /proc/self/mounts; echo ran"]
+"#
+        );
+        let mut up = Up::app(lab, &services).config("").start();
+        let code = up.until_end().code();
+        let text = up.stdout();
+        assert!(!text.contains(" /proc/"), "{link}: {text}");
+        // In the container's own /etc, or refused.
+        assert_eq!(text.contains("ran"), code == Some(0), "{}", up.stderr());
+        assert!(!Path::new("/etc/compose-executor-canary").exists());
+    }
+}
+
+/// CVE-2025-31133: a link in the place of a device that masks are made with.
+fn an_images_own_devices_are_nothing(lab: &Lab) {
+    let pattern = "/proc/sys/kernel/core_pattern";
+    let before = fs::read_to_string(pattern).expect("the kernel has one");
+    let image = app::image()
+        .link("/dev/null", pattern)
+        .link("/dev/console", pattern)
+        .link("/dev/pts/0", pattern);
+    let service = "    tty: true\n    command: [sh, -c, '[ -c /dev/null ] && echo a device; wc -c < /proc/interrupts; echo x > /dev/null']\n";
+    let (code, text) = run(lab, &image, service);
+    assert_eq!(code, Some(0), "{text}");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    assert!(lines.starts_with(&["a device", "0"]), "{text}");
+    assert_eq!(fs::read_to_string(pattern).expect("it is there"), before);
+}
+
+/// A place of the operator's in which the kernel's own files are mounted, as in a chroot.
+fn what_the_kernel_shows_is_not_opened_by_a_place_above_it(lab: &Lab) {
+    let place = lab.fixture().join("chroot");
+    let inner = place.join("proc");
+    fs::create_dir_all(&inner).expect("the fixture takes folders");
+    let _mounted = Proc::at(&inner);
+    let told = |source: &Path, keys: &str, entry: &Path| {
+        let config = format!(
+            "[policy.mounts]\nhost_paths = [{{ path = \"{}\" }}]\n",
+            entry.display()
+        );
+        let services = format!(
+            "  web:\n    image: app:1\n    command: [ls, /x]\n    volumes: [{{type: bind, source: {}, target: /x, read_only: true{keys}}}]\n",
+            source.display()
+        );
+        let mut run = Task::app(lab, &services).config(&config).launch();
+        let end = run.until_end();
+        run.until_gone();
+        (end.state().to_owned(), end.message().to_owned())
+    };
+    for source in [&place, &inner, &inner.join("sys")] {
+        let (state, message) = told(source, "", &place);
+        assert_eq!(state, "TASK_FAILED", "{message}");
+        assert!(message.contains("the kernel's own files"), "{message}");
+    }
+    // Without what is mounted below it is a folder like others; an entry of its own is the operator's word.
+    for (source, keys, entry) in [
+        (&place, ", bind: {recursive: disabled}", &place),
+        (&inner, "", &inner),
+    ] {
+        let (state, message) = told(source, keys, entry);
+        assert_eq!(state, "TASK_FINISHED", "{message}");
+    }
+}
+
+/// A mount of what the kernel shows, until it is dropped.
+struct Proc(PathBuf);
+
+impl Proc {
+    fn at(folder: &Path) -> Self {
+        let kind = Some("proc");
+        nix::mount::mount(kind, folder, kind, MsFlags::empty(), None::<&str>).expect("root mounts");
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        if let Err(error) = mount::unmount(&self.0) {
+            eprintln!("{error}");
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::app;
 use crate::image_archive;
 use crate::lab::Lab;
@@ -20,8 +23,13 @@ pub(crate) fn tests() -> Vec<Test> {
         no_file_gives_the_token,
         escape_sequences_do_not_reach_a_terminal,
         bombs_are_refused,
+        no_end_follows_what_is_in_a_sandbox,
     ]
     .into();
+    all.extend(tests![Containerd:
+        a_file_called_default_is_no_default_filter,
+        annotations_give_no_orders,
+    ]);
     all.extend(with_mesos);
     all
 }
@@ -101,6 +109,145 @@ fn labels_do_not_reach_containerd(lab: &Lab) {
         assert_eq!(found["compose-executor/pod"], pod.as_str());
     }
     end(&mut run);
+}
+
+/// What the policy takes for the default filter, and the runtime for a file of the user's, would be a
+/// way past the policy.
+fn a_file_called_default_is_no_default_filter(lab: &Lab) {
+    const ALL: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
+    for (option, words) in [
+        ("seccomp=default", "privileges.seccomp"),
+        ("seccomp:default", "privileges.seccomp"),
+        ("seccomp=x=builtin", "privileges.seccomp"),
+        ("seccomp:x=builtin", "security_opt"),
+        ("seccomp: builtin", "privileges.seccomp"),
+        ("no-new-privileges:false=true", "security_opt"),
+    ] {
+        let services = format!(
+            "  web:\n    image: app:1\n    security_opt: ['{option}']\n    command: [grep, Seccomp, /proc/self/status]\n"
+        );
+        let mut up = Up::app(lab, &services)
+            .config("")
+            .file("default", ALL)
+            .file("x=builtin", ALL)
+            .file(" builtin", ALL)
+            .start();
+        assert_eq!(up.until_end().code(), Some(3), "{option}: {}", up.stdout());
+        assert!(up.stderr().contains(words), "{option}: {}", up.stderr());
+    }
+}
+
+/// Runtimes and shims obey some annotations, as root: those are nobody's to give, not even where the
+/// policy leaves annotations free, and an image has none at all.
+fn annotations_give_no_orders(lab: &Lab) {
+    let canary = lab.fixture().join("canary");
+    let path = canary.display();
+    let free = "[policy]\nprofile = \"privileged\"\n";
+    let up = |annotation: &str, config: &str| {
+        let services = format!(
+            "  web:\n    image: app:1\n    annotations: {{{annotation}}}\n    command: {STAYS}\n"
+        );
+        let mut image = app::image();
+        for key in ["run.oci.hooks.stdout", "io.kubernetes.cri.sandbox-id"] {
+            image = image.label(key, &path.to_string());
+        }
+        Up::app(lab, &services)
+            .archive("app.tar", &image)
+            .config(config)
+            .start()
+    };
+    for annotation in [
+        format!("run.oci.hooks.stdout: {path}"),
+        format!("run.oci.seccomp.receiver: {path}"),
+        "run.oci.seccomp_bpf_data: AAAA".to_owned(),
+        "run.oci.handler: wasm".to_owned(),
+        "run.oci.keep_original_groups: '1'".to_owned(),
+        "run.oci.mount_context_type: rootcontext".to_owned(),
+        format!("org.criu.config: {path}"),
+        "org.systemd.property.ExecStopPost: \"['/bin/true']\"".to_owned(),
+        "io.containerd.runc.v2.group: other".to_owned(),
+        "io.kubernetes.cri.sandbox-id: other".to_owned(),
+        "mounts.nri.io/container.web: x".to_owned(),
+        "cdi.k8s.io/gpu: nvidia.com/gpu=all".to_owned(),
+    ] {
+        let mut run = up(&annotation, free);
+        assert_eq!(run.until_end().code(), Some(3), "{annotation}");
+        assert!(run.stderr().contains("take orders"), "{}", run.stderr());
+    }
+    let mut run = up("org.example.note: hi", "");
+    assert_eq!(run.until_end().code(), Some(3), "{}", run.stderr());
+    assert!(
+        run.stderr().contains("privileges.annotations"),
+        "{}",
+        run.stderr()
+    );
+
+    let mut run = up("org.example.note: hi", free);
+    run.until_stdout("up");
+    let pod = run.pod().id().to_owned();
+    let ctr = |words: &[&str]| {
+        let output = lab.containerd().ctr("compose-executor", words);
+        output.expect("containerd answers")
+    };
+    let names = ctr(&["containers", "list", "-q"]);
+    let web = names
+        .lines()
+        .find(|name| name.contains(&pod) && name.ends_with("web"))
+        .expect("the service has a container");
+    let info: serde_json::Value =
+        serde_json::from_str(&ctr(&["containers", "info", web])).expect("it is JSON");
+    let annotations = info["Spec"]["annotations"]
+        .as_object()
+        .expect("it has some");
+    let own = [
+        "io.containerd.runc.v2.group",
+        "org.example.note",
+        "run.oci.seccomp_bpf_data",
+    ];
+    for key in annotations.keys() {
+        assert!(own.contains(&key.as_str()), "{key}");
+    }
+    assert!(!canary.exists());
+}
+
+/// What is ours in a sandbox is its user's to exchange: neither the end of a pod nor `cleanup`, after an
+/// executor that was killed, goes by it.
+fn no_end_follows_what_is_in_a_sandbox(lab: &Lab) {
+    let outside = lab.fixture();
+    let files = ["logs/web.log", "volumes/data/file", "anonymous/0/file"];
+    for file in files {
+        let path = outside.join(file);
+        fs::create_dir_all(path.parent().expect("it is in a folder"))
+            .expect("the fixture takes it");
+        fs::write(&path, CANARY).expect("the fixture takes files");
+    }
+    let swap = format!(
+        "cd /s && mv compose-executor old && ln -s {} compose-executor && echo up; while :; do sleep 0.1; done",
+        outside.display()
+    );
+    let services = format!(
+        "  web:\n    image: app:1\n    volumes: ['.:/s', 'data:/data', /unnamed]\n    command: [sh, -c, '{swap}']\n"
+    );
+    let compose = app::compose(&services) + "volumes: {data: {}}\n";
+    for is_killed in [false, true] {
+        let mut run = Task::app(lab, "").compose(&compose).launch();
+        run.until_state("TASK_RUNNING");
+        run.until_stdout("up");
+        if is_killed {
+            let pod = run.pod();
+            kill(Pid::from_raw(run.executor().pid), Signal::SIGKILL).expect("it runs");
+            assert_eq!(run.until_end().state(), "TASK_FAILED");
+            pod.until_dead();
+            run.until_gone();
+            lab.cleanup();
+        } else {
+            end(&mut run);
+        }
+        for file in files {
+            let text = fs::read_to_string(outside.join(file));
+            assert_eq!(text.expect("nobody took it"), CANARY, "{file}");
+        }
+    }
 }
 
 /// `..` and separators in whatever becomes a part of a path or a control group.

@@ -129,9 +129,15 @@ fn alone_in_its_network(lab: &Lab) {
 
 fn the_hosts_network(lab: &Lab) {
     let services = Services::default()
-        .with("one", "network_mode: host", "")
+        .with(
+            "one",
+            "network_mode: host",
+            "echo \"abstract: $(grep -c '@.*containerd' /proc/net/unix)\"",
+        )
         .with("two", "network_mode: host", "");
     let running = services.run(lab);
+    // CVE-2020-15257: a shim's socket without a path is everybody's who is in its network.
+    assert_eq!(running.told("abstract:"), "0");
     for service in ["one", "two"] {
         assert_eq!(namespace(&running, service, "net"), hosts("net"));
     }

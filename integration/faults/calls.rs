@@ -25,6 +25,7 @@ pub(super) fn tests() -> Vec<Test> {
         a_kill_that_fails,
         a_delete_that_fails_once,
         an_event_that_is_lost,
+        an_end_that_is_forgotten,
         the_event_of_the_pause_container_is_lost,
         events_that_come_twice_or_late,
         a_refusal_tells_nothing_of_crun,
@@ -55,6 +56,8 @@ const LAUNCH: [(&str, &str, &str); 8] = [
     ("Tasks/Create", ".one", "Tasks.Create"),
     ("Tasks/Start", ".one", "Tasks.Start"),
 ];
+
+const START_OF_PAUSE: (&str, &str) = ("Tasks/Start", "pod-");
 
 fn launch<'lab>(lab: &'lab Lab, proxy: &FaultProxy, services: &str) -> TaskRun<'lab> {
     Task::app(lab, services)
@@ -150,9 +153,10 @@ fn a_call_of_a_launch_that_fails(lab: &Lab) {
 }
 
 /// Nobody can tell whether the call had its effect. A start is looked after; the rest ends the
-/// launch.
+/// launch. Pause is started beside the making of services, which would be hit or not.
 fn a_connection_that_breaks_in_a_launch(lab: &Lab) {
-    for (call, about, _) in LAUNCH {
+    let steps = LAUNCH.into_iter();
+    for (call, about, _) in steps.filter(|(call, about, _)| (*call, *about) != START_OF_PAUSE) {
         for how in [How::CutBefore, How::CutAfter] {
             leaves_nothing(lab, &format!("{how:?} at {call} of {about:?}"), || {
                 let proxy = FaultProxy::start(lab);
@@ -280,17 +284,28 @@ fn a_delete_that_fails_once(lab: &Lab) {
 
 /// The kernel tells that the service has ended, and containerd how, when it is asked.
 fn an_event_that_is_lost(lab: &Lab) {
+    let wait = Fault::at("Tasks/Wait", How::Refuse(Status::Unavailable));
+    ends_unheard(lab, wait, "exit=5");
+}
+
+/// Nobody knows how: then it is what containerd tells of those that it does not know.
+fn an_end_that_is_forgotten(lab: &Lab) {
+    let wait = Fault::at("Tasks/Wait", How::Refuse(Status::NotFound));
+    ends_unheard(lab, wait, "signal=SIGKILL");
+}
+
+fn ends_unheard(lab: &Lab, wait: Fault, how: &str) {
     let proxy = FaultProxy::start(lab);
     for topic in ["/tasks/exit", "/tasks/delete"] {
         proxy.inject(Fault::of_events(topic, How::Lose).about(".one"));
     }
-    proxy.inject(Fault::at("Tasks/Wait", How::Refuse(Status::Unavailable)));
     let mut run = launch(lab, &proxy, WAITS);
     run.until_state("TASK_RUNNING");
+    proxy.inject(wait.about(".one"));
     fs::write(run.sandbox().join("share/go"), "").expect("the sandbox is there");
     let end = only_end(&mut run);
     assert_eq!(end.state(), "TASK_FAILED");
-    for word in ["CE-EXIT", "\"one\"", "exit=5"] {
+    for word in ["CE-EXIT", "\"one\"", how] {
         assert!(end.message().contains(word), "{}", end.message());
     }
 }

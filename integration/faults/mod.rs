@@ -21,6 +21,7 @@
 //! | a call of a restart that fails once; that is never answered | `calls::a_restart_…` |
 //! | a kill that fails; a delete that fails once | `calls::a_kill_that_fails`, `calls::a_delete_that_fails_once` |
 //! | events lost, told twice, in another order | `calls::an_event_that_is_lost`, `calls::the_event_of_…`, `calls::events_…` |
+//! | an end that containerd has forgotten | `calls::an_end_that_is_forgotten` |
 //! | a refusal while crun is tried | `calls::a_refusal_tells_nothing_of_crun` |
 //! | containerd replaced by 1.7 and by 2.x under a pod, which goes on, ends, starts a service again | `upgrade`, where `CONTAINERDS` names them |
 //! | the shim: SIGKILL | `containerd::a_dead_shim_is_named` |
@@ -58,14 +59,16 @@
 //!
 //! Left out, or decided otherwise:
 //!
-//! - A shim that is frozen under an idle pod is found when it is asked for something, or when a
-//!   service ends: nothing of the pod is lost until then, and to find it sooner it would have to be
-//!   asked all the time.
+//! - A shim that is frozen under an idle pod is found when it is asked to make, start or kill
+//!   something, or when a service ends: nothing of the pod is lost until then, and to find it sooner
+//!   it would have to be asked all the time. A probe that it does not answer has no result.
 //! - A call that containerd itself has not answered, or whose connection broke, is not made again in
 //!   a launch, but for the start of a container, which can be seen: a scheduler that starts the task
 //!   elsewhere is told more by the step's name.
 //! - A pod whose sandbox was deleted goes on: its log is open, and a KILL ends it as ever.
 //! - One executor has several tasks, so a second LAUNCH is no fault.
+//! - The executor does not lower its OOM score, for which it would need a capability: whom the kernel
+//!   kills at the task's limit is its choice, and either end is told.
 //! - Descriptors, inotify watches and ports that a container exhausts are its own, by the kernel.
 //! - Steps of the wall clock would be steps for the whole host, and no code here reads it but for
 //!   timestamps.

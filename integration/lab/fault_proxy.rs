@@ -27,6 +27,7 @@ use super::containerd::Containerd;
 /// A status of gRPC's, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
+    NotFound = 5,
     ResourceExhausted = 8,
     Internal = 13,
     Unavailable = 14,

@@ -14,10 +14,13 @@ use super::project::ProjectFlags;
 use super::{Environment, policy};
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::{self, LoadError, Loaded};
+use crate::executor;
 use crate::executor::config::{Config, NetworkMode};
 use crate::executor::objections::{self, Objections};
 use crate::oci;
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
+use crate::pod::context::{
+    BindsRule, ExternalVolume, PodContext, PodLimits, PortsRule, Variables, VolumeLife, VolumesRule,
+};
 use crate::pod::life::{RestartPlan, RestartWhen};
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, PodId};
@@ -26,7 +29,7 @@ use crate::pod::plan::{
     Submounts, VolumePlace,
 };
 use crate::pod::planner::{self, Planned};
-use crate::policy::Policy;
+use crate::policy::{Policy, Whom};
 use crate::supervisor::LaunchError;
 use crate::supervisor::facts::{self, Asked};
 use crate::supervisor::known_images::Stock;
@@ -118,6 +121,8 @@ pub(super) fn run(
 pub(super) struct Checked {
     pub(super) loaded: Loaded,
     objections: Objections,
+    /// Those of the policy that it was held against.
+    external_volumes: Option<Vec<ExternalVolume>>,
 }
 
 /// The project that the flags and the working folder lead to, held against what the engine would
@@ -133,11 +138,16 @@ pub(super) fn load(
     let files = compose::files::DiskFiles::new(options.limits.file_bytes);
     let loaded = compose::load(&options, &files).map_err(|error| CommandError::load(&error))?;
     let place = policy::surroundings(&loaded.project);
+    let external_volumes = policy.map(executor::external_volumes);
     let policy = policy.map(|policy| (policy, place));
     let (objections, warnings) = Objections::of(&loaded.project, policy);
     tell(&loaded, &loaded.warnings);
     tell(&loaded, &warnings);
-    Ok(Checked { loaded, objections })
+    Ok(Checked {
+        loaded,
+        objections,
+        external_volumes,
+    })
 }
 
 /// What stands in a launch's way, with its places in the file.
@@ -169,12 +179,17 @@ pub(super) fn plan(
 
 /// The plan, whose warnings have been told; or all that is wrong with the project.
 fn planned(
-    Checked { loaded, objections }: &Checked,
+    checked: &Checked,
     host: &HostFlags,
     config: &Config,
     unique: &str,
 ) -> Result<Planned, CommandError> {
+    let Checked {
+        loaded, objections, ..
+    } = checked;
     let project = &loaded.project;
+    // A name that the operator gives a folder is no rule that `up` could be let off.
+    let operators = || executor::external_volumes(&config.policy.in_force(&Whom::default()));
     let id = PodId::of_project(
         &project.name,
         &project.working_dir.to_string_lossy(),
@@ -193,6 +208,7 @@ fn planned(
     let context = PodContext {
         task: project.name.clone(),
         cgroup_base,
+        limits: PodLimits::default(),
         ports: match network {
             NetworkPlan::Own { .. } => PortsRule::NotPublished,
             NetworkPlan::Host | NetworkPlan::Executor { .. } => PortsRule::Reachable,
@@ -206,6 +222,7 @@ fn planned(
             life: VolumeLife::Kept,
             named: folders.volumes(),
             anonymous: folders.pod_root(&id).join("volumes"),
+            external: checked.external_volumes.clone().unwrap_or_else(operators),
         },
         logs: config.logs.rule(folders.logs(&id)),
         environment: Vec::new(),
@@ -269,8 +286,15 @@ fn show(plan: &PodPlan, preview: &Preview, warnings: &[String], notes: &[String]
                     VolumePlace::External { .. } => "external",
                     VolumePlace::Tmpfs { .. } => "tmpfs",
                     VolumePlace::Bind { .. } => "bind",
+                    VolumePlace::Operators { .. } => "operators",
+                    VolumePlace::Nfs { .. } => "nfs",
                 },
                 "path": volume.path().display().to_string(),
+                "mount": match &volume.place {
+                    VolumePlace::Nfs { volume, .. } => json!({"device": volume.device(), "options": volume.mount_options()}),
+                    VolumePlace::Tmpfs { options, .. } => json!({"options": options.join(",")}),
+                    _ => Value::Null,
+                },
             })
         }).collect::<Vec<_>>(),
         "images": plan.images.iter().map(|it| it.image.value.as_str()).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! From a task to a pod that can be launched: everything that is decided before the first effect.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,11 +21,13 @@ use crate::compose::source::SourceMap;
 use crate::compose::{self, Discovery, LoadOptions, Loaded};
 use crate::journal::{Folders, MesosRecord, Owner};
 use crate::mesos::{ExecutorEnv, FrameworkInfo, Task};
-use crate::pod::context::{BindsRule, PodContext, PortsRule, Variables, VolumeLife, VolumesRule};
+use crate::pod::context::{
+    BindsRule, ExternalVolume, PodContext, PortsRule, Variables, VolumeLife, VolumesRule,
+};
 use crate::pod::names::PodId;
 use crate::pod::plan::NetworkPlan;
 use crate::pod::planner::{self, Planned};
-use crate::policy::{Policy, Ports, Surroundings, Whom};
+use crate::policy::{self, Policy, Ports, Surroundings, Whom};
 use crate::supervisor::host::{Host, HostError, HostOptions};
 use crate::supervisor::logs::Prefix;
 use crate::supervisor::obstacles;
@@ -93,6 +96,12 @@ impl Ground {
         self.host.get_or_try_init(open).await.cloned()
     }
 
+    /// The id of the Mesos container that the executor runs in.
+    fn container(&self) -> Cow<'_, str> {
+        let name = self.sandbox.path().file_name();
+        name.unwrap_or_default().to_string_lossy()
+    }
+
     /// The host, if there was a task that wanted it.
     pub(super) fn into_host(self) -> Option<Arc<Host>> {
         self.host.into_inner()
@@ -139,12 +148,7 @@ pub(super) async fn prepare(
             return Err(refusal.unwrap_or(error.into()));
         }
     };
-    let container = ground
-        .sandbox
-        .path()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let container = ground.container();
     let id = PodId::of_executor(
         ground.env.framework_id.as_str(),
         ground.env.executor_id.as_str(),
@@ -157,6 +161,7 @@ pub(super) async fn prepare(
     let checks = super::checks::plan(task, &loaded.project, &network);
     let context = PodContext {
         task: task.id.to_string(),
+        limits: placement.limits(task),
         cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,
@@ -172,7 +177,7 @@ pub(super) async fn prepare(
                 .chain(opened.clone())
                 .collect(),
         ),
-        volumes: volumes(ground, ordinal),
+        volumes: volumes(ground, ordinal, &policy),
         logs: ground.config.logs.rule(own_folder(ground, "logs", ordinal)),
         environment: description.for_containers,
         variables: Variables(loaded.environment.clone()),
@@ -323,12 +328,24 @@ fn load(ground: &Ground, description: &Description, policy: &Policy) -> Result<L
 }
 
 /// Where the pod's volumes are.
-fn volumes(ground: &Ground, ordinal: u32) -> VolumesRule {
+fn volumes(ground: &Ground, ordinal: u32, policy: &Policy) -> VolumesRule {
     VolumesRule {
         life: VolumeLife::Sandbox,
         named: own_folder(ground, "volumes", ordinal),
         anonymous: own_folder(ground, "anonymous", ordinal),
+        external: external_volumes(policy),
     }
+}
+
+/// The volumes that the operator has for those that a policy is about.
+pub fn external_volumes(policy: &Policy) -> Vec<ExternalVolume> {
+    let volumes = policy.mounts.external_volumes.iter();
+    let volume = |it: &policy::ExternalVolume| ExternalVolume {
+        name: it.name.clone(),
+        path: it.path.clone(),
+        read_only: it.read_only,
+    };
+    volumes.map(volume).collect()
 }
 
 /// Where the pod's volumes are, or its logs. Pods of one executor share its sandbox, but nothing

@@ -7,11 +7,9 @@ use std::collections::BTreeSet;
 use super::context::{CgroupVersion, Kernel};
 use super::verdict;
 use crate::compose::diagnostic::Diagnostic;
-use crate::compose::model::{BlkioConfig, ByteSize, Cpus, Service, ThrottleDevice};
+use crate::compose::model::{BlkioConfig, ByteSize, Cpus, SERVICE_PIDS, Service, ThrottleDevice};
 use crate::compose::source::Spanned;
 
-/// Processes and threads of a container whose service sets no `pids_limit`.
-const CONTAINER_PIDS: u64 = 1024;
 const NANOS_PER_CPU: u64 = 1_000_000_000;
 /// What one CPU is worth among `cpu_shares`, by Docker's convention and the kernel's default.
 const SHARES_PER_CPU: u64 = 1024;
@@ -88,7 +86,7 @@ pub(super) fn of(service: &Service, kernel: &Kernel, found: &mut Vec<Diagnostic>
     let deployed = service.deploy.as_ref();
     let pids = deployed.and_then(|deploy| deploy.limits.pids.as_ref());
     limits.pids = match pids.or(service.pids_limit.as_ref()) {
-        None => Some(CONTAINER_PIDS),
+        None => Some(SERVICE_PIDS),
         // 0 and -1 are Compose's words for unlimited.
         Some(limit) => u64::try_from(limit.value).ok().filter(|&limit| limit > 0),
     };
@@ -328,7 +326,7 @@ mod tests {
     fn zero_is_unset() {
         let zeros = "mem_limit: 0, mem_reservation: 0, memswap_limit: 0, cpus: 0, cpu_quota: 0, cpu_period: 0, cpu_shares: 0, cpuset: ''";
         let unset = LimitsPlan {
-            pids: Some(CONTAINER_PIDS),
+            pids: Some(SERVICE_PIDS),
             ..LimitsPlan::default()
         };
         assert_eq!(limits(zeros), unset);

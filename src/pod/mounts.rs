@@ -63,7 +63,7 @@ impl<'a> Mounts<'a> {
             warn_of_labels(service, mount, found);
             match self.source(service, mount) {
                 Ok(source) => mounts.push(MountPlan {
-                    read_only: mount.read_only || matches!(source, MountSource::Image { .. }),
+                    read_only: mount.read_only || self.is_read_only(&source),
                     source,
                     target: mount.target.clone(),
                 }),
@@ -74,6 +74,14 @@ impl<'a> Mounts<'a> {
         refuse_doubles(service, &mounts, found);
         mounts.sort_by_key(MountPlan::depth);
         mounts
+    }
+
+    fn is_read_only(&self, source: &MountSource) -> bool {
+        match source {
+            MountSource::Image { .. } => true,
+            MountSource::Volume { name, .. } => self.volumes.known(name).is_read_only(),
+            MountSource::Bind { .. } | MountSource::Tmpfs { .. } | MountSource::File(_) => false,
+        }
     }
 
     fn source(&mut self, service: &Service, mount: &Mount) -> Result<MountSource, Box<Diagnostic>> {
@@ -97,10 +105,11 @@ impl<'a> Mounts<'a> {
                     Some(source) => self.volumes.named(&at, source)?,
                     None => self.volumes.anonymous(),
                 };
+                let filled = self.volumes.known(&name).is_filled();
                 Ok(MountSource::Volume {
                     name,
                     // A part of a volume is not what the image has in its place.
-                    copy: !nocopy && subpath.is_none(),
+                    copy: !nocopy && subpath.is_none() && filled,
                     subpath,
                     pinned: self.pins.next(),
                 })

@@ -13,9 +13,10 @@ use super::life::LifePlan;
 use super::logging::LoggingPlan;
 use super::names::{CgroupPath, ContainerId, PodId};
 use super::order::StartOrder;
-use crate::compose::model::{ByteSize, Propagation};
+use crate::compose::model::{ByteSize, NfsVolume, Propagation};
 use crate::compose::source::{Span, Spanned};
 
+pub use super::context::PodLimits;
 pub use super::devices::{DeviceAccess, DeviceKind, DevicePlan, DeviceRule};
 pub use super::limits::{BlockIoPlan, DeviceAmount, LimitsPlan, Swap};
 pub use super::rights::{CapabilityPlan, RightsPlan};
@@ -69,6 +70,8 @@ pub struct SandboxPlan {
     pub shm_size: ByteSize,
     /// For all processes of the pod together.
     pub pids_limit: u64,
+    /// What else its own cgroup holds it to.
+    pub limits: PodLimits,
     /// Settings of the network and IPC namespaces that services share.
     pub sysctls: BTreeMap<String, String>,
 }
@@ -335,7 +338,11 @@ pub enum VolumePlace {
     /// A tmpfs of the pod's, with options as [`MountSource::Tmpfs`] has them.
     Tmpfs { path: PathBuf, options: Vec<String> },
     /// A folder of the user's, which must be there.
-    Bind { path: PathBuf },
+    Bind { path: PathBuf, read_only: bool },
+    /// A folder that the operator has given this name, and that must be there. Nothing is made in it.
+    Operators { path: PathBuf, read_only: bool },
+    /// A folder of a server's, mounted for the pod.
+    Nfs { path: PathBuf, volume: NfsVolume },
 }
 
 impl VolumePlan {
@@ -356,8 +363,30 @@ impl VolumePlan {
             | VolumePlace::Kept { path }
             | VolumePlace::External { path }
             | VolumePlace::Tmpfs { path, .. }
-            | VolumePlace::Bind { path } => path,
+            | VolumePlace::Bind { path, .. }
+            | VolumePlace::Operators { path, .. }
+            | VolumePlace::Nfs { path, .. } => path,
         }
+    }
+
+    /// Whether no container may write in it.
+    pub fn is_read_only(&self) -> bool {
+        match &self.place {
+            VolumePlace::Bind { read_only, .. } | VolumePlace::Operators { read_only, .. } => {
+                *read_only
+            }
+            VolumePlace::Nfs { volume, .. } => volume.read_only,
+            VolumePlace::Pod { .. }
+            | VolumePlace::Kept { .. }
+            | VolumePlace::External { .. }
+            | VolumePlace::Tmpfs { .. } => false,
+        }
+    }
+
+    /// Whether what a pod's images and mounts want of it is made in it: a volume is a pod's to fill,
+    /// but for what is the operator's.
+    pub fn is_filled(&self) -> bool {
+        !self.is_read_only() && !matches!(self.place, VolumePlace::Operators { .. })
     }
 }
 

@@ -15,14 +15,13 @@ use super::sysctls::Settings;
 use super::{dns, hosts, limits, networks, process, rights, security_opt, verdict, volumes_from};
 use crate::compose::diagnostic::{Diagnostic, Severity};
 use crate::compose::model::{
-    ByteSize, DEFAULT_STOP_GRACE, DeployMode, Network, Project, Published, PullPolicy, Service,
+    ByteSize, DEFAULT_STOP_GRACE, DeployMode, Network, POD_PIDS, Project, Published, PullPolicy,
+    Service,
 };
 use crate::compose::source::Spanned;
 
 /// Docker's size of /dev/shm.
 pub(super) const DEFAULT_SHM_SIZE: ByteSize = ByteSize(64 << 20);
-/// Processes and threads of a whole pod.
-const POD_PIDS: u64 = 4096;
 /// gethostname(2): what Linux has room for.
 const HOSTNAME_MAX: usize = 63;
 
@@ -103,6 +102,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             hostname: hostname_of(&context.task),
             shm_size,
             pids_limit: POD_PIDS,
+            limits: context.limits,
             sysctls: settings.shared(),
         },
         volumes,

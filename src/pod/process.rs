@@ -9,16 +9,24 @@ use super::verdict;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::model::Service;
 
-/// Annotations by which runtimes and shims take orders: handlers, hooks, groups of containers.
-const ORDERS: [&str; 7] = [
+/// What annotations begin with by which runtimes and shims take orders: handlers, hooks, devices,
+/// groups of containers. crun(1), runc's `docs/systemd.md`, containerd's shim.
+const ORDERS: [&str; 11] = [
+    "com.github.containers.virtcontainers.",
+    "dev.gvisor.",
     "io.containerd.",
     "io.katacontainers.",
     "io.kubernetes.",
+    "io.podman.",
+    "krun.",
     "module.wasm.",
     "org.criu.",
     "org.systemd.property.",
     "run.oci.",
 ];
+/// What stands before the slash of those that plug-ins of containerd's and of devices take orders by,
+/// or ends it: `mounts.nri.io/container.web`, `cdi.k8s.io/gpu`.
+const DOMAINS: [&str; 4] = ["cdi.k8s.io", "containerd.io", "nri.io", "nvidia.com"];
 
 pub(super) fn of(
     service: &Service,
@@ -76,7 +84,7 @@ pub(super) fn annotations(
 ) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
     for (key, value) in &service.annotations {
-        if key.is_empty() || ORDERS.iter().any(|order| key.starts_with(order)) {
+        if gives_orders(key) {
             let row = "annotations: of a runtime's";
             found.extend(verdict::of_service(service, row, key.span));
         } else {
@@ -84,6 +92,17 @@ pub(super) fn annotations(
         }
     }
     annotations
+}
+
+fn gives_orders(key: &str) -> bool {
+    let domain = key.split('/').next().unwrap_or_default();
+    let is_in = |parent: &str| {
+        let rest = domain.strip_suffix(parent);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    key.is_empty()
+        || ORDERS.iter().any(|order| key.starts_with(order))
+        || DOMAINS.iter().any(|parent| is_in(parent))
 }
 
 /// The image is for this machine, or there is none to run.
@@ -147,13 +166,38 @@ mod tests {
 
     #[test]
     fn annotations_that_give_orders_are_refused() {
-        let mut found = Vec::new();
-        let service = service(
-            "annotations: {org.example.note: hi, run.oci.handler: wasm, io.containerd.runc.v2.group: x}",
-        );
-        let kept = annotations(&service, &mut found);
-        assert_eq!(kept.keys().collect::<Vec<_>>(), ["org.example.note"]);
-        assert_eq!(found.len(), 2);
+        for (key, kept) in [
+            ("org.example.note", true),
+            ("example.org/run.oci.handler", true),
+            ("mynri.io/x", true),
+            ("org.opencontainers.image.title", true),
+            ("run.oci.handler", false),
+            ("run.oci.hooks.stdout", false),
+            ("run.oci.seccomp_bpf_data", false),
+            ("run.oci.keep_original_groups", false),
+            ("run.oci.mount_context_type", false),
+            ("krun.ram_mib", false),
+            ("module.wasm.image/variant", false),
+            ("org.criu.config", false),
+            ("org.systemd.property.ExecStopPost", false),
+            ("io.containerd.runc.v2.group", false),
+            ("io.kubernetes.cri.sandbox-id", false),
+            ("io.kubernetes.cri.container-type", false),
+            ("containerd.io/restart.status", false),
+            ("devices.nri.io/container.web", false),
+            ("ulimits.nri.containerd.io", false),
+            ("cdi.k8s.io/gpu", false),
+            ("nvidia.cdi.k8s.io/gpu", false),
+        ] {
+            let mut found = Vec::new();
+            let service = service(&format!("annotations: {{'{key}': x}}"));
+            let left = annotations(&service, &mut found);
+            assert_eq!(
+                (left.contains_key(key), found.is_empty()),
+                (kept, kept),
+                "{key}"
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::context::{Kernel, SecurityModule};
 use super::rights::RightsPlan;
 use super::verdict;
 use crate::compose::diagnostic::Diagnostic;
-use crate::compose::model::{Project, Service};
+use crate::compose::model::{Project, SecurityOption, Service};
 use crate::compose::source::Spanned;
 
 /// Which system calls are filtered.
@@ -44,7 +44,7 @@ impl SelinuxPlan {
     }
 }
 
-/// One of `security_opt`: `name=value`, `name:value` or a word.
+/// One of `security_opt`.
 pub(super) fn apply(
     rights: &mut RightsPlan,
     option: &Spanned<String>,
@@ -53,49 +53,38 @@ pub(super) fn apply(
     kernel: &Kernel,
     found: &mut Vec<Diagnostic>,
 ) {
-    let (name, value) = option
-        .split_once(['=', ':'])
-        .unwrap_or((option.as_str(), ""));
     let mut say = |key: &str| found.extend(verdict::of_service(service, key, option.span));
-    match (name, value) {
-        ("no-new-privileges", "" | "true") => rights.no_new_privileges = true,
-        ("no-new-privileges", "false") => rights.no_new_privileges = false,
-        ("seccomp", "unconfined") => rights.seccomp = SeccompPlan::Unconfined,
-        ("seccomp", "builtin") => rights.seccomp = SeccompPlan::Default,
-        ("seccomp", file) if !file.is_empty() => {
+    match SecurityOption::parse(option) {
+        SecurityOption::NoNewPrivileges(flag) => rights.no_new_privileges = flag,
+        SecurityOption::SeccompDefault => rights.seccomp = SeccompPlan::Default,
+        SecurityOption::SeccompUnconfined => rights.seccomp = SeccompPlan::Unconfined,
+        SecurityOption::SeccompFile(file) => {
             let path = project.working_dir.join(file);
             rights.seccomp = SeccompPlan::File(Spanned::new(path, option.span));
         }
+        SecurityOption::AppArmor(profile) if kernel.has(SecurityModule::AppArmor) => {
+            rights.apparmor = Some(profile.to_owned());
+        }
         // Without AppArmor nothing confines, which is what is asked for.
-        ("apparmor", "unconfined") if !kernel.has(SecurityModule::AppArmor) => {}
-        ("apparmor", profile) if !profile.is_empty() => {
-            if kernel.has(SecurityModule::AppArmor) {
-                rights.apparmor = Some(profile.to_owned());
-            } else {
-                say("security_opt: apparmor without a kernel that has it");
+        SecurityOption::AppArmor("unconfined") => {}
+        SecurityOption::AppArmor(_) => say("security_opt: apparmor without a kernel that has it"),
+        SecurityOption::LabelDisable => rights.selinux = None,
+        SecurityOption::Label { part, value } if kernel.has(SecurityModule::Selinux) => {
+            let label = rights.selinux.get_or_insert_default();
+            if !set_part(label, part, value) {
+                say("security_opt: any other");
             }
         }
-        ("label", "disable") => rights.selinux = None,
-        ("label", part) if part.contains(':') => {
-            if kernel.has(SecurityModule::Selinux) {
-                let label = rights.selinux.get_or_insert_default();
-                if !selinux_part(label, part) {
-                    say("security_opt: any other");
-                }
-            } else {
-                say("security_opt: label without a kernel that has SELinux");
-            }
+        SecurityOption::Label { .. } => {
+            say("security_opt: label without a kernel that has SELinux");
         }
-        ("systempaths", "unconfined") => rights.unmasked = true,
-        _ => say("security_opt: any other"),
+        SecurityOption::UnmaskedPaths => rights.unmasked = true,
+        SecurityOption::Unknown => say("security_opt: any other"),
     }
 }
 
-/// `type:container_t`. False where it is no part of a label.
-fn selinux_part(label: &mut SelinuxPlan, text: &str) -> bool {
-    let Some((part, value)) = text.split_once(':') else {
-        return false;
-    };
+/// `type` and `container_t`. False where it is no part of a label.
+fn set_part(label: &mut SelinuxPlan, part: &str, value: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "_.,:-".contains(c);
     if value.is_empty() || !value.chars().all(good) {
         return false;
@@ -178,6 +167,7 @@ mod tests {
         assert_eq!(label.unwrap().label(), "system_u:system_r:my_t:s0:c1,c2");
         for bad in [
             "credentialspec=x",
+            "seccomp:x=builtin",
             "seccomp",
             "label=colour:red",
             "systempaths=x",

@@ -6,11 +6,11 @@ use super::context::{PodContext, VolumeLife};
 use super::plan::{Numbered, VolumePlace, VolumePlan};
 use super::{tmpfs, verdict};
 use crate::compose::diagnostic::{Diagnostic, Kind};
-use crate::compose::model::{Project, Volume};
+use crate::compose::model::{LocalVolume, Project, Volume};
 use crate::compose::source::{Span, Spanned};
 
-/// Where volumes are that are in memory: below the pod's own folder.
-const MEMORY_FOLDER: &str = "volumes";
+/// Where volumes are that are mounted for a pod, of memory or of a server's: below its own folder.
+const MOUNTED_FOLDER: &str = "volumes";
 
 /// Collects the volumes of a pod.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Volumes<'a> {
     context: &'a PodContext,
     pub(super) planned: Vec<VolumePlan>,
     pub(super) anonymous: Numbered,
-    memory: Numbered,
+    mounted: Numbered,
 }
 
 impl<'a> Volumes<'a> {
@@ -29,7 +29,7 @@ impl<'a> Volumes<'a> {
             context,
             planned: Vec::new(),
             anonymous: Numbered::new(context.volumes.anonymous.clone()),
-            memory: Numbered::new(context.run_dir.join(MEMORY_FOLDER)),
+            mounted: Numbered::new(context.run_dir.join(MOUNTED_FOLDER)),
         }
     }
 
@@ -63,6 +63,13 @@ impl<'a> Volumes<'a> {
         name
     }
 
+    /// One that has been planned.
+    pub(super) fn known(&self, name: &str) -> &VolumePlan {
+        let mut planned = self.planned.iter();
+        let volume = planned.find(|volume| volume.name == name);
+        volume.expect("the volume has been planned")
+    }
+
     fn place(&mut self, volume: &Volume) -> Result<VolumePlace, Box<Diagnostic>> {
         let at = format!("volumes.{}", volume.key.value);
         let refused = |key: &str, span: Span| {
@@ -80,77 +87,70 @@ impl<'a> Volumes<'a> {
             let help = "a name has a-z A-Z 0-9 _ . - and begins with a letter or digit";
             Diagnostic::invalid(text).at(volume.key.span).help(help)
         })?;
-        match (&volume.external, self.context.volumes.life) {
-            (Some(_), VolumeLife::Kept) => return Ok(VolumePlace::External { path }),
-            (Some(external), VolumeLife::Sandbox) => {
-                return Err(refused("external", external.span).into());
-            }
-            (None, _) => {}
+        let rule = &self.context.volumes;
+        if let Some(external) = &volume.external {
+            let mut operators = rule.external.iter();
+            return match (operators.find(|it| it.name == volume.name), rule.life) {
+                (Some(known), _) => Ok(VolumePlace::Operators {
+                    path: known.path.clone(),
+                    read_only: known.read_only,
+                }),
+                (None, VolumeLife::Kept) => Ok(VolumePlace::External { path }),
+                (None, VolumeLife::Sandbox) => Err(refused("external", external.span).into()),
+            };
         }
-        if volume.driver_opts.is_empty() {
-            return Ok(match self.context.volumes.life {
-                VolumeLife::Kept => VolumePlace::Kept { path },
-                VolumeLife::Sandbox => VolumePlace::Pod {
-                    // The sandbox is the task's own: there the short name is enough.
-                    path: self.context.volumes.named.join(&volume.key.value),
+        let local = LocalVolume::of(volume).map_err(|error| {
+            let text = format!("{at}.{}: {}", error.key, error.problem);
+            invalid(text, error.span)
+        })?;
+        match (local, rule.life) {
+            (LocalVolume::Folder, VolumeLife::Kept) => Ok(VolumePlace::Kept { path }),
+            (LocalVolume::Folder, VolumeLife::Sandbox) => Ok(VolumePlace::Pod {
+                // The sandbox is the task's own: there the short name is enough.
+                path: rule.named.join(&volume.key.value),
+            }),
+            (LocalVolume::Tmpfs { options, span }, _) => self.tmpfs(&at, &options, span),
+            (
+                LocalVolume::Bind {
+                    device,
+                    read_only,
+                    span,
                 },
-            });
-        }
-        self.local(volume, &at)
-    }
-
-    /// What the options of the local driver ask mount(2) for.
-    fn local(&mut self, volume: &Volume, at: &str) -> Result<VolumePlace, Box<Diagnostic>> {
-        let (mut kind, mut device, mut options) = ("", None, None);
-        for (key, value) in &volume.driver_opts {
-            match key.value.as_str() {
-                "type" => kind = value,
-                "device" => device = Some((value, key.span)),
-                "o" => options = Some((value, key.span)),
-                other => {
-                    let text =
-                        format!("{at}.driver_opts: the local driver has no option \"{other}\"");
-                    return Err(invalid(text, key.span).into());
-                }
-            }
-        }
-        let span = volume.driver_opts[0].0.span;
-        let (given, options_span) =
-            options.map_or(("", span), |(text, span)| (text.as_str(), span));
-        let words: Vec<&str> = given.split(',').filter(|word| !word.is_empty()).collect();
-        let is_bind = words.iter().any(|word| matches!(*word, "bind" | "rbind"));
-        match kind {
-            "tmpfs" => {
-                if let Some(bad) = words.iter().find(|word| !tmpfs::is_option(word)) {
-                    let text = format!("{at}.driver_opts.o: \"{bad}\" is no option for a tmpfs");
-                    return Err(invalid(text, options_span).into());
-                }
-                Ok(VolumePlace::Tmpfs {
-                    path: self.memory.next(),
-                    options: words.into_iter().map(str::to_owned).collect(),
-                })
-            }
-            "" | "none" | "bind" if is_bind => {
-                let other = words
-                    .iter()
-                    .find(|word| !matches!(**word, "bind" | "rbind" | "rw" | "defaults"));
-                if let Some(other) = other {
-                    let text = format!("{at}.driver_opts.o: \"{other}\" is no option for a bind");
-                    return Err(invalid(text, options_span).into());
-                }
-                let (device, span) = device.ok_or_else(|| {
-                    invalid(format!("{at}.driver_opts: a bind needs a device"), span)
-                })?;
-                self.device(at, device, span)
-            }
-            _ => {
-                let verdict = verdict::of("volumes.*", "driver_opts: another type", at, span);
-                Err(verdict.expect("the table refuses it").into())
+                _,
+            ) => self.bind(&at, device, read_only, span),
+            (LocalVolume::Nfs(volume), _) => Ok(VolumePlace::Nfs {
+                path: self.mounted.next(),
+                volume,
+            }),
+            (LocalVolume::Other { span, .. }, _) => {
+                Err(refused("driver_opts: another type", span).into())
             }
         }
     }
 
-    fn device(&self, at: &str, device: &str, span: Span) -> Result<VolumePlace, Box<Diagnostic>> {
+    fn tmpfs(
+        &mut self,
+        at: &str,
+        options: &[&str],
+        span: Span,
+    ) -> Result<VolumePlace, Box<Diagnostic>> {
+        if let Some(bad) = options.iter().find(|option| !tmpfs::is_option(option)) {
+            let text = format!("{at}.driver_opts.o: \"{bad}\" is no option for a tmpfs");
+            return Err(invalid(text, span).into());
+        }
+        Ok(VolumePlace::Tmpfs {
+            path: self.mounted.next(),
+            options: options.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn bind(
+        &self,
+        at: &str,
+        device: &str,
+        read_only: bool,
+        span: Span,
+    ) -> Result<VolumePlace, Box<Diagnostic>> {
         let path = PathBuf::from(device);
         if !path.is_absolute() {
             let text = format!("{at}.driver_opts.device: \"{device}\" is no absolute path");
@@ -162,7 +162,7 @@ impl<'a> Volumes<'a> {
                 format!("{at}.driver_opts.device: \"{device}\" is outside the task's sandbox");
             return Err(Box::new(Diagnostic::error(Kind::Forbidden, text).at(span)));
         }
-        Ok(VolumePlace::Bind { path })
+        Ok(VolumePlace::Bind { path, read_only })
     }
 }
 
@@ -184,6 +184,7 @@ fn invalid(text: String, span: Span) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
+    use super::super::context::ExternalVolume;
     use super::super::context::testing::context;
     use super::*;
     use crate::compose::testing::project_of;
@@ -195,6 +196,11 @@ mod tests {
         ));
         let mut context = context();
         context.volumes.life = life;
+        context.volumes.external.push(ExternalVolume {
+            name: "models".to_owned(),
+            path: "/srv/models".into(),
+            read_only: true,
+        });
         let mut volumes = Volumes::new(&project, &context);
         let source = Spanned::new("data".to_owned(), project.volumes[0].key.span);
         match volumes.named("services.a.volumes", &source) {
@@ -214,7 +220,21 @@ mod tests {
     fn an_external_volume_is_one_that_up_has_kept() {
         let external = "{external: true, name: other}";
         insta::assert_snapshot!(planned(external, VolumeLife::Kept), @r#"other: External { path: "/p/own/volumes/other" }"#);
-        insta::assert_snapshot!(planned(external, VolumeLife::Sandbox), @"volumes.data.external: a volume of a pod lives in its task's sandbox, and none is there before the task");
+        insta::assert_snapshot!(planned(external, VolumeLife::Sandbox), @"volumes.data.external: a volume of a pod lives in its task's sandbox, and the operator has given none this name");
+    }
+
+    #[test]
+    fn an_external_volume_is_the_operators_where_he_has_one_of_that_name() {
+        for life in [VolumeLife::Sandbox, VolumeLife::Kept] {
+            let told = planned("{external: true, name: models}", life);
+            assert_eq!(
+                told,
+                r#"models: Operators { path: "/srv/models", read_only: true }"#
+            );
+        }
+        // A volume of the file's own has nothing to do with it.
+        let told = planned("{name: models}", VolumeLife::Sandbox);
+        assert_eq!(told, r#"models: Pod { path: "/p/own/volumes/data" }"#);
     }
 
     #[test]
@@ -226,12 +246,16 @@ mod tests {
             )
         };
         insta::assert_snapshot!(sandbox("{type: tmpfs, device: tmpfs, o: 'size=1m,uid=70'}"), @r#"app_data: Tmpfs { path: "/run/pod/volumes/0", options: ["size=1m", "uid=70"] }"#);
-        insta::assert_snapshot!(sandbox("{type: none, o: bind, device: ./data}"), @r#"app_data: Bind { path: "/p/data" }"#);
+        insta::assert_snapshot!(sandbox("{type: none, o: bind, device: ./data}"), @r#"app_data: Bind { path: "/p/data", read_only: false }"#);
+        insta::assert_snapshot!(sandbox("{type: none, o: 'bind,ro', device: /p/data}"), @r#"app_data: Bind { path: "/p/data", read_only: true }"#);
         insta::assert_snapshot!(sandbox("{type: none, o: bind, device: /etc}"), @r#"volumes.data.driver_opts.device: "/etc" is outside the task's sandbox"#);
         insta::assert_snapshot!(sandbox("{type: tmpfs, o: suid}"), @r#"volumes.data.driver_opts.o: "suid" is no option for a tmpfs"#);
         insta::assert_snapshot!(sandbox("{type: none, o: 'bind,dev', device: ./data}"), @r#"volumes.data.driver_opts.o: "dev" is no option for a bind"#);
         insta::assert_snapshot!(sandbox("{size: 1g}"), @r#"volumes.data.driver_opts: the local driver has no option "size""#);
-        insta::assert_snapshot!(sandbox("{type: nfs, o: 'addr=10.0.0.1,rw', device: ':/x'}"), @"volumes.data.driver_opts: another type: the host's root would mount what a file asks for");
+        insta::assert_snapshot!(sandbox("{type: cifs, o: 'addr=10.0.0.1,rw', device: '//x/y'}"), @"volumes.data.driver_opts: another type: the host's root would mount what a file asks for");
+        insta::assert_snapshot!(sandbox("{type: nfs, o: rw, device: ':/x'}"), @"volumes.data.driver_opts.o: nfs needs addr=, the server's IP address");
+        let nfs = sandbox("{type: nfs, o: 'addr=10.0.0.1,rw', device: ':/x'}");
+        assert!(nfs.starts_with(r#"app_data: Nfs { path: "/run/pod/volumes/0", volume: NfsVolume { server: 10.0.0.1, path: "/x", read_only: false"#), "{nfs}");
     }
 
     #[test]

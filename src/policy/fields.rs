@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::external_volume::ExternalVolumes;
 use super::file::{Override, Whose};
 use super::host_path::HostPaths;
 use super::limit::Limit;
@@ -246,8 +247,12 @@ fields! {
         propagation: Names = [Names::of(&["*"]), Names::of(&["private", "rprivate"]), Names::of(&["private", "rprivate"])];
         /// Named and anonymous volumes
         volumes: bool = [true, true, true];
-        /// `driver_opts.type` of a volume, where it is no bind
+        /// `driver_opts.type` of a volume, where it is no bind and no NFS
         volume_types: Names = [Names::of(&["*"]), Names::of(&["tmpfs"]), Names::of(&["tmpfs"])];
+        /// `driver_opts.type: nfs`: what is mounted, as `192.0.2.7:/exports/*`
+        nfs: Names = [Names::of(&["*"]), Names::of(&[]), Names::of(&[])];
+        /// Volumes that are `external`, by name: `[{ name = "models", path = "/srv/models", read_only = true }]`
+        external_volumes: ExternalVolumes = [ExternalVolumes::none(), ExternalVolumes::none(), ExternalVolumes::none()];
         /// The size of each tmpfs; with a limit, a size is a must
         tmpfs_max: Limit<ByteSize> = [Limit::Unlimited, Limit::Unlimited, Limit::Unlimited];
         /// `shm_size`
@@ -280,7 +285,7 @@ fields! {
         realtime: bool = [true, false, false];
         /// `blkio_config` for single devices
         blkio_devices: bool = [true, false, false];
-        /// `pids_limit`
+        /// `pids_limit`; without one a service has 1024, and unlimited is the pod's 4096
         pids_max: Limit<u64> = [Limit::Unlimited, Limit::At(4096), Limit::At(4096)];
         /// The hard limits of `ulimits`
         ulimits: Ulimits = [Ulimits::of(&[]), Ulimits::of(&[("core", 0), ("nofile", 1 << 20)]), Ulimits::of(&[("core", 0), ("nofile", 1 << 20)])];

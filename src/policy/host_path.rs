@@ -122,11 +122,11 @@ pub(super) fn plain(path: &Path) -> PathBuf {
     }
 }
 
-fn read_only() -> bool {
+pub(super) fn read_only() -> bool {
     true
 }
 
-fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+pub(super) fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
     let sound = path.is_absolute()
         && !path

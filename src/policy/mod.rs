@@ -9,6 +9,7 @@
 //! operators.
 
 mod check;
+mod external_volume;
 mod fields;
 mod file;
 mod host_path;
@@ -23,6 +24,7 @@ mod setting;
 mod violation;
 
 pub use check::{Surroundings, check};
+pub use external_volume::{ExternalVolume, ExternalVolumes};
 pub use fields::Policy;
 pub use file::{PolicyFile, Whom};
 pub use host_path::HostPaths;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::profile::Profile;
-use super::{PolicyFile, Surroundings, Violation, check};
+use super::{Policy, PolicyFile, Surroundings, Violation, Whom, check};
 use crate::compose::testing::{FOLDER, project_of};
 
 /// The lowest level that a piece of a service needs.
@@ -161,6 +161,12 @@ const RULES: &[(Profile, &str, &str)] = &[
         "security_opt: ['seccomp=./mine.json']",
         "privileges.seccomp",
     ),
+    // A file of that name: Docker's word for the default is builtin.
+    (
+        Privileged,
+        "security_opt: ['seccomp=default']",
+        "privileges.seccomp",
+    ),
     (Restricted, "security_opt: ['seccomp=builtin']", ""),
     // Sysctls
     (
@@ -256,6 +262,11 @@ const RULES: &[(Profile, &str, &str)] = &[
     ),
     (Restricted, "blkio_config: {weight: 300}", ""),
     (Privileged, "pids_limit: 5000", "resources.pids_max"),
+    (
+        Privileged,
+        "deploy: {resources: {limits: {pids: 5000}}}",
+        "resources.pids_max",
+    ),
     (Restricted, "pids_limit: -1", ""),
     (Privileged, "ulimits: {core: -1}", "resources.ulimits"),
     (
@@ -330,6 +341,90 @@ fn a_pod_is_bounded_in_its_size() {
     assert_eq!(fields(&text, Baseline), ["limits.env_bytes"]);
 }
 
+/// A limit of the operator's own holds for who says nothing, and for who says "unlimited", too.
+#[test]
+fn processes_are_counted_as_the_pod_counts_them() {
+    let policy = |max: &str| {
+        let text = format!("[resources]\npids_max = {max}\n");
+        let file: PolicyFile = toml::from_str(&text).unwrap();
+        file.in_force(&Whom::default())
+    };
+    let place = Surroundings {
+        sandbox: Path::new(FOLDER),
+        guarded: &[],
+        archives: &[],
+    };
+    for (max, service, allowed) in [
+        ("100", "", false),
+        ("100", ", pids_limit: -1", false),
+        ("100", ", pids_limit: 0", false),
+        ("100", ", pids_limit: 101", false),
+        ("100", ", deploy: {resources: {limits: {pids: 101}}}", false),
+        ("100", ", pids_limit: 100", true),
+        ("100", ", deploy: {resources: {limits: {pids: 100}}}", true),
+        ("2000", "", true),
+        ("2000", ", pids_limit: -1", false),
+        ("\"unlimited\"", ", pids_limit: 5000", true),
+    ] {
+        let project = project_of(&format!("services: {{a: {{image: i{service}}}}}"));
+        let found = check(&project, &policy(max), place);
+        assert_eq!(found.is_empty(), allowed, "{max}{service}: {found:?}");
+    }
+}
+
+/// Of several sizes the kernel takes the last, and `nr_blocks` is one as well.
+#[test]
+fn a_volume_in_memory_is_as_large_as_its_largest_size() {
+    let file = "[mounts]\ntmpfs_max = \"1MiB\"\n";
+    let file: PolicyFile = toml::from_str(file).unwrap();
+    let policy = file.in_force(&Whom::default());
+    let place = Surroundings {
+        sandbox: Path::new(FOLDER),
+        guarded: &[],
+        archives: &[],
+    };
+    for (options, allowed) in [
+        ("size=1m", true),
+        ("size=1m,uid=70", true),
+        ("size=1m,size=1g", false),
+        ("size=1g,size=1m", false),
+        ("size=1m,nr_blocks=1000000", false),
+        ("size=1m,size=50%", false),
+        ("uid=70", false),
+    ] {
+        let project = project_of(&format!(
+            "services: {{a: {{image: i, volumes: ['data:/v']}}}}\nvolumes: {{data: {{driver: local, driver_opts: {{type: tmpfs, device: tmpfs, o: '{options}'}}}}}}"
+        ));
+        let found = check(&project, &policy, place);
+        assert_eq!(found.is_empty(), allowed, "{options}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_mounted_by_nfs_is_named_by_the_operator() {
+    let file = "[mounts]\nnfs = [\"192.0.2.7:/exports/*\"]\n";
+    let file: PolicyFile = toml::from_str(file).unwrap();
+    let place = Surroundings {
+        sandbox: Path::new(FOLDER),
+        guarded: &[],
+        archives: &[],
+    };
+    let ask = |policy: &Policy, address: &str, path: &str| {
+        let project = project_of(&format!(
+            "services: {{a: {{image: i, volumes: ['data:/v']}}}}\nvolumes: {{data: {{driver: local, driver_opts: {{type: nfs, o: 'addr={address}', device: ':{path}'}}}}}}"
+        ));
+        let found = check(&project, policy, place);
+        found.iter().map(|it| it.field).collect::<Vec<_>>()
+    };
+    let policy = file.in_force(&Whom::default());
+    let allowed: [&str; 0] = [];
+    assert_eq!(ask(&policy, "192.0.2.7", "/exports/a/b"), allowed);
+    assert_eq!(ask(&policy, "192.0.2.8", "/exports/a/b"), ["mounts.nfs"]);
+    assert_eq!(ask(&policy, "192.0.2.7", "/secret"), ["mounts.nfs"]);
+    let baseline = PolicyFile::profile(Baseline);
+    assert_eq!(ask(&baseline, "192.0.2.7", "/exports/a"), ["mounts.nfs"]);
+}
+
 #[test]
 fn a_volume_that_is_a_bind_is_judged_as_one() {
     let volume = |options: &str| {
@@ -343,7 +438,7 @@ fn a_volume_that_is_a_bind_is_judged_as_one() {
         ["mounts.host_paths"]
     );
     assert_eq!(
-        volume("type: nfs, o: addr=10.0.0.1, device: ':/x'"),
+        volume("type: cifs, o: addr=10.0.0.1, device: '//x/y'"),
         ["mounts.volume_types"]
     );
     assert_eq!(

@@ -31,6 +31,8 @@ const AWAY: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) enum Done {
     Started {
         service: usize,
+        /// Of the run that was started.
+        pid: u32,
         result: Result<(), RpcError>,
     },
     MadeAgain {
@@ -75,10 +77,15 @@ impl PodRun {
 
     fn begin_start(&mut self, service: usize) {
         let client = self.host.client.clone();
-        let id = self.plan.containers[service].id.to_string();
+        let container = self.containers[service].as_ref().expect("it was made");
+        let (id, pid) = (container.id.clone(), container.pid);
         self.work.spawn(async move {
-            let result = restart::start(&client, &id).await;
-            Done::Started { service, result }
+            let result = restart::start(&client, &id, pid).await;
+            Done::Started {
+                service,
+                pid,
+                result,
+            }
         });
     }
 
@@ -263,7 +270,11 @@ impl PodRun {
     pub(super) async fn done(&mut self, done: Done) -> Result<(), EndCause> {
         let now = Instant::now();
         match done {
-            Done::Started { service, result } => self.started(service, result, now)?,
+            Done::Started {
+                service,
+                pid,
+                result,
+            } => self.started(service, pid, result, now)?,
             Done::MadeAgain { service, result } => self.made_again(service, result, now)?,
             Done::PostStart { service, result } => self.post_started(service, result)?,
             Done::PreStop { service, result } => {
@@ -295,10 +306,14 @@ impl PodRun {
     fn started(
         &mut self,
         i: usize,
+        pid: u32,
         result: Result<(), RpcError>,
         now: Instant,
     ) -> Result<(), EndCause> {
         let container = self.containers[i].as_mut().expect("it was made");
+        if container.pid != pid {
+            return Ok(()); // Of a run before this one, whose answer was lost.
+        }
         match result {
             Ok(()) => {}
             // Its start was lost with the connection, or its answer was: it will be seen to run or

@@ -1,6 +1,6 @@
 //! A look into a container's root before anything runs in it: its users, and what new volumes get.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::launch_error::LaunchError;
@@ -101,15 +101,25 @@ fn open(root: &Path, plan: &ContainerPlan) -> Result<Folder, LaunchError> {
     })
 }
 
-/// A link of the image's must not lead a mount to where the runtime's own are.
+/// Where the runtime mounts its own, which is nowhere else (CVE-2026-41579, CVE-2023-27561).
+const RUNTIMES: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// No link of the image's must lead what the runtime mounts elsewhere, nor another mount to where its
+/// own are.
 fn check_targets(root: &Folder, plan: &ContainerPlan) -> Result<(), LaunchError> {
-    for mount in &plan.mounts {
-        let real = root
-            .real_path(&mount.target)
-            .map_err(|source| LaunchError::ImageRoot {
+    for target in RUNTIMES.map(Path::new) {
+        let real = real_path(root, target, plan)?;
+        if real != target {
+            return Err(LaunchError::Target {
                 service: plan.service.value.clone(),
-                source,
-            })?;
+                target: target.to_owned(),
+                real,
+                span: plan.service.span,
+            });
+        }
+    }
+    for mount in &plan.mounts {
+        let real = real_path(root, &mount.target, plan)?;
         if oci::is_reserved(&real) {
             return Err(LaunchError::Target {
                 service: plan.service.value.clone(),
@@ -124,12 +134,7 @@ fn check_targets(root: &Folder, plan: &ContainerPlan) -> Result<(), LaunchError>
 
 /// Nor a process to where descriptors of the runtime's are, CVE-2024-21626.
 fn check_working_dir(root: &Folder, plan: &ContainerPlan, path: &Path) -> Result<(), LaunchError> {
-    let real = root
-        .real_path(path)
-        .map_err(|source| LaunchError::ImageRoot {
-            service: plan.service.value.clone(),
-            source,
-        })?;
+    let real = real_path(root, path, plan)?;
     if oci::is_kernels(&real) {
         return Err(LaunchError::WorkingDir {
             service: plan.service.value.clone(),
@@ -139,6 +144,14 @@ fn check_working_dir(root: &Folder, plan: &ContainerPlan, path: &Path) -> Result
         });
     }
     Ok(())
+}
+
+fn real_path(root: &Folder, path: &Path, plan: &ContainerPlan) -> Result<PathBuf, LaunchError> {
+    root.real_path(path)
+        .map_err(|source| LaunchError::ImageRoot {
+            service: plan.service.value.clone(),
+            source,
+        })
 }
 
 /// The users and groups that a container's root knows.

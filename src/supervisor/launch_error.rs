@@ -84,7 +84,7 @@ pub enum LaunchError {
     )]
     NotShared { service: String, span: Span },
     #[error(
-        "service \"{service}\": a link of its image leads {} to {}, where nothing can be mounted",
+        "service \"{service}\": a link in its root leads {} to {}, where it can't be mounted",
         target.display(), real.display()
     )]
     Target {
@@ -94,7 +94,7 @@ pub enum LaunchError {
         span: Span,
     },
     #[error(
-        "service \"{service}\": a link of its image leads the working directory {} to {}",
+        "service \"{service}\": a link in its root leads the working directory {} to {}",
         path.display(), real.display()
     )]
     WorkingDir {
@@ -250,6 +250,9 @@ impl LaunchError {
                 kind: beneath::Kind::Device,
                 ..
             } => Some("a container gets devices by `devices`"),
+            beneath::Error::Kernels { .. } => Some(
+                "bind it without what is mounted below (bind.recursive: disabled), or ask the operator for an entry of its own",
+            ),
             beneath::Error::NotRegular { .. } => {
                 Some("bind a file or a folder, or what the operator has opened (mounts.host_paths)")
             }

@@ -35,6 +35,7 @@ pub mod preview;
 mod probes;
 mod programs;
 mod progress;
+mod remote_volumes;
 pub mod report;
 mod restart;
 pub mod runtime;

@@ -68,6 +68,7 @@ impl PodRun {
         plan.add_image_volumes(&declared);
 
         self.mount_images(&leased, &images[containers..]).await?;
+        self.mount_remote(&plan).await?;
         let storage = Storage::set_up(&plan, &self.user_files, &self.journal)?;
         configs::write(&plan, run, &self.user_files, &self.journal)?;
         self.go_on()?;

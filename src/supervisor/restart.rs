@@ -17,10 +17,10 @@ const GONE: Duration = Duration::from_secs(10);
 const AWAY: Duration = Duration::from_secs(1);
 const TRIES: u32 = 180;
 
-/// Starts the process of a task. Where the answer is lost with the connection, the task itself
+/// Starts the process of a task, which has this pid. Where the answer is lost with the connection, the task itself
 /// tells whether it was started. A shim or runtime that hangs while containerd answers is not waited
 /// for any longer.
-pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcError> {
+pub(super) async fn start(client: &Client, container: &str, pid: u32) -> Result<(), RpcError> {
     let process = Process::init(container);
     let tasks = client.tasks();
     let mut tries = TRIES;
@@ -35,6 +35,10 @@ pub(super) async fn start(client: &Client, container: &str) -> Result<(), RpcErr
         match tasks.get(process).await {
             // Unknown: the shim does not tell containerd.
             Ok(None) => return Err(error),
+            // It was started, has ended, and was made again meanwhile.
+            Ok(Some(task)) if task.pid != pid && task.status != TaskStatus::Stopped => {
+                return Ok(());
+            }
             Ok(Some(task)) => match task.status {
                 TaskStatus::Created if error.code != Code::DeadlineExceeded => {}
                 TaskStatus::Created | TaskStatus::Unknown => return Err(error),

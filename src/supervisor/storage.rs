@@ -27,6 +27,8 @@ pub(super) struct Storage {
 struct Volume {
     name: String,
     folder: Folder,
+    /// Whether parts of it that are missing are made.
+    filled: bool,
     /// What keeps `down -v` from removing it.
     _held: Option<KeptVolume>,
 }
@@ -50,6 +52,7 @@ impl Storage {
             storage.volumes.push(Volume {
                 name: volume.name.clone(),
                 folder,
+                filled: volume.is_filled(),
                 _held: held,
             });
         }
@@ -88,8 +91,12 @@ impl Storage {
     /// # Panics
     /// If the plan does not have it.
     pub(super) fn volume(&self, name: &str) -> &Folder {
+        &self.known(name).folder
+    }
+
+    fn known(&self, name: &str) -> &Volume {
         let volume = self.volumes.iter().find(|volume| volume.name == name);
-        &volume.expect("the plan has the volume").folder
+        volume.expect("the plan has the volume")
     }
 
     fn pin(
@@ -124,7 +131,10 @@ impl Storage {
                 };
                 how.shared = !matches!(propagation, Propagation::Private | Propagation::RPrivate);
                 let entry = files.bound(path, *create, !mount.read_only);
-                (entry.map_err(failed)?, pinned)
+                let entry = entry.map_err(failed)?;
+                let whole = how.submounts != pin::Submounts::Left;
+                files.check_kernels(path, whole).map_err(failed)?;
+                (entry, pinned)
             }
             MountSource::Volume {
                 name,
@@ -132,7 +142,7 @@ impl Storage {
                 pinned,
                 ..
             } => {
-                let entry = within(self.volume(name), subpath.as_deref());
+                let entry = within(self.known(name), subpath.as_deref());
                 (entry.map_err(failed)?, pinned)
             }
             MountSource::Image {
@@ -165,14 +175,15 @@ fn is_volume(source: &MountSource) -> bool {
 }
 
 /// Something in a volume; a folder that is missing is made, as Kubernetes makes it.
-fn within(volume: &Folder, subpath: Option<&Path>) -> Result<Entry, beneath::Error> {
+fn within(volume: &Volume, subpath: Option<&Path>) -> Result<Entry, beneath::Error> {
+    let folder = &volume.folder;
     let Some(subpath) = subpath else {
-        return volume.entry(Path::new("."));
+        return folder.entry(Path::new("."));
     };
-    match volume.entry(subpath) {
-        Err(error) if error.is_not_found() => {
-            volume.create_folder(subpath, FOLDER_MODE)?;
-            volume.entry(subpath)
+    match folder.entry(subpath) {
+        Err(error) if error.is_not_found() && volume.filled => {
+            folder.create_folder(subpath, FOLDER_MODE)?;
+            folder.entry(subpath)
         }
         found => found,
     }
@@ -202,21 +213,32 @@ fn open(
             mount::tmpfs_with(path, options)?;
             (Folder::open(path)?, None)
         }
-        VolumePlace::Bind { path } => {
-            check_folder(path, files)?;
+        VolumePlace::Bind { path, read_only } => {
+            check_folder(path, *read_only, files)?;
             (files.folder(path)?, None)
         }
+        VolumePlace::Operators { path, .. } => {
+            (operators(path).map_err(VolumeError::Operators)?, None)
+        }
+        // Mounted before.
+        VolumePlace::Nfs { path, .. } => (Folder::open(path)?, None),
     })
 }
 
 /// A folder of the user's that is to be a volume.
-fn check_folder(path: &Path, files: &UserFiles) -> Result<(), beneath::Error> {
-    match files.bound(path, false, true)?.kind() {
-        Kind::Folder => Ok(()),
+fn check_folder(path: &Path, read_only: bool, files: &UserFiles) -> Result<(), beneath::Error> {
+    match files.bound(path, false, !read_only)?.kind() {
+        Kind::Folder => files.check_kernels(path, true),
         _ => Err(beneath::Error::NotFolder {
             path: path.to_owned(),
         }),
     }
+}
+
+/// A folder that the operator has named. No part of its path may be a link: whoever could change one
+/// would say what the name stands for.
+fn operators(path: &Path) -> Result<Folder, beneath::Error> {
+    Folder::open(Path::new("/"))?.folder(path)
 }
 
 /// What of the user's that the plan mounts is not there, or not to be had. Nothing is made.
@@ -224,13 +246,19 @@ pub(super) fn problems(plan: &PodPlan, files: &UserFiles) -> Vec<LaunchError> {
     let mut problems = Vec::new();
     for volume in &plan.volumes {
         let looked_at = match &volume.place {
-            VolumePlace::Bind { path } => check_folder(path, files).map_err(VolumeError::from),
+            VolumePlace::Bind { path, read_only } => {
+                check_folder(path, *read_only, files).map_err(VolumeError::from)
+            }
+            VolumePlace::Operators { path, .. } => {
+                operators(path).map(drop).map_err(VolumeError::Operators)
+            }
             VolumePlace::External { path } => {
                 KeptVolume::hold(path).map(drop).map_err(VolumeError::from)
             }
-            VolumePlace::Pod { .. } | VolumePlace::Kept { .. } | VolumePlace::Tmpfs { .. } => {
-                Ok(())
-            }
+            VolumePlace::Pod { .. }
+            | VolumePlace::Kept { .. }
+            | VolumePlace::Tmpfs { .. }
+            | VolumePlace::Nfs { .. } => Ok(()),
         };
         problems.extend(looked_at.err().map(|source| LaunchError::Volume {
             name: volume.name.clone(),
@@ -240,10 +268,18 @@ pub(super) fn problems(plan: &PodPlan, files: &UserFiles) -> Vec<LaunchError> {
     }
     for container in &plan.containers {
         for mount in &container.mounts {
-            let MountSource::Bind { path, create, .. } = &mount.source else {
+            let MountSource::Bind {
+                path,
+                create,
+                submounts,
+                ..
+            } = &mount.source
+            else {
                 continue;
             };
             let found = files.bindable(path, *create, !mount.read_only);
+            let found =
+                found.and_then(|_| files.check_kernels(path, *submounts != Submounts::Left));
             problems.extend(found.err().map(|source| LaunchError::Bind {
                 service: container.service.value.clone(),
                 span: mount.target.span,
@@ -259,6 +295,10 @@ pub(super) fn problems(plan: &PodPlan, files: &UserFiles) -> Vec<LaunchError> {
 pub enum VolumeError {
     #[error(transparent)]
     Open(#[from] beneath::Error),
+    #[error("the folder that the operator's policy names for it can't be used")]
+    Operators(#[source] beneath::Error),
+    #[error(transparent)]
+    Remote(#[from] super::remote_volumes::RemoteError),
     #[error(transparent)]
     Kept(#[from] super::kept::KeptError),
     #[error(transparent)]

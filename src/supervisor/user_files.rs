@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::sys::beneath::{self, Entry, Folder, Kind};
+use crate::sys::{PathError, mount};
 
 /// The permissions of a folder that is made because it was missing, as Docker makes it.
 const FOLDER_MODE: u32 = 0o755;
@@ -57,20 +58,17 @@ impl UserFiles {
 
     /// Opens a folder.
     pub(super) fn folder(&self, path: &Path) -> Result<Folder, beneath::Error> {
-        match self {
-            Self::Sandbox { users, .. } => users.folder(path),
-            Self::Anywhere => Folder::open(path),
+        match (self, self.opened(path)) {
+            (_, Some(place)) => within(place, path)?.folder(path),
+            (Self::Sandbox { users, .. }, None) => users.folder(path),
+            (Self::Anywhere, None) => Folder::open(path),
         }
     }
 
     /// Finds a file or folder.
     pub(super) fn entry(&self, path: &Path) -> Result<Entry, beneath::Error> {
         match (self, self.opened(path)) {
-            // Neither is the last part of the operator's own path to be a link.
-            (_, Some(place)) if path == place => {
-                Folder::open(place.parent().unwrap_or(place))?.entry(path)
-            }
-            (_, Some(place)) => Folder::open(place)?.entry(path),
+            (_, Some(place)) => within(place, path)?.entry(path),
             (Self::Sandbox { users, .. }, None) => users.entry(path),
             (Self::Anywhere, None) => Entry::open(path),
         }
@@ -123,6 +121,40 @@ impl UserFiles {
         Ok(made.expect("without leave to make a folder there is something or an error"))
     }
 
+    /// Refuses the kernel's own files, whose place on a host is not always /proc and /sys, where what
+    /// the operator has opened is above them; `whole` is with what is mounted below the path.
+    pub(super) fn check_kernels(&self, path: &Path, whole: bool) -> Result<(), beneath::Error> {
+        let everything = Path::new("/");
+        let Some(place) = self.opened(path).filter(|place| *place != everything) else {
+            return Ok(());
+        };
+        let failed = |error: PathError| beneath::Error::Open {
+            path: path.to_owned(),
+            source: error.source,
+        };
+        let found = mount::kernels_files(path).map_err(failed)?;
+        let point = match found.around {
+            // An entry of its own, and all that is there.
+            Some(_)
+                if mount::kernels_files(place)
+                    .map_err(failed)?
+                    .around
+                    .is_some() =>
+            {
+                None
+            }
+            Some(around) => Some(around),
+            None => found.below.filter(|_| whole),
+        };
+        match point {
+            None => Ok(()),
+            Some(point) => Err(beneath::Error::Kernels {
+                path: path.to_owned(),
+                point,
+            }),
+        }
+    }
+
     /// Makes a folder of ours, and those above it, where they are missing, and opens it.
     pub(super) fn own_folder(&self, path: &Path) -> Result<Folder, beneath::Error> {
         match self {
@@ -144,6 +176,13 @@ impl UserFiles {
             Self::Sandbox { .. } | Self::Anywhere => None,
         }
     }
+}
+
+/// What a path in a place that the operator has opened is resolved beneath. The place itself may be
+/// meant: neither is the last part of the operator's own path to be a link.
+fn within(place: &Path, path: &Path) -> Result<Folder, beneath::Error> {
+    let above = place.parent().filter(|_| path == place);
+    Folder::open(above.unwrap_or(place))
 }
 
 fn make_anywhere(path: &Path) -> Result<(), beneath::Error> {

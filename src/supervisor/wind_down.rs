@@ -106,8 +106,13 @@ impl PodRun {
     /// What was begun before the stop may still end; nothing follows from it.
     async fn done_while_stopping(&mut self, done: Done) {
         match done {
-            Done::Started { service, result } => {
-                if let (Ok(()), Some(container)) = (result, &mut self.containers[service]) {
+            Done::Started {
+                service,
+                pid,
+                result,
+            } => {
+                let container = self.containers[service].as_mut();
+                if let (Ok(()), Some(container)) = (result, container.filter(|it| it.pid == pid)) {
                     container.started();
                 }
             }

@@ -14,6 +14,7 @@ pub mod environment;
 mod failure;
 pub mod features;
 pub mod fifo;
+pub mod footprint;
 pub mod host;
 pub mod identity;
 pub mod mount;

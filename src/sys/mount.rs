@@ -178,6 +178,56 @@ pub fn below(path: &Path) -> Result<Vec<PathBuf>, PathError> {
     Ok(points)
 }
 
+/// Where the kernel's own files are mounted: what shows and sets what the kernel does, on the whole
+/// machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelsFiles {
+    /// The path is in such a mount.
+    pub around: Option<PathBuf>,
+    /// Such a mount is below the path.
+    pub below: Option<PathBuf>,
+}
+
+/// Looks for the kernel's own files around a path and below it.
+pub fn kernels_files(path: &Path) -> Result<KernelsFiles, PathError> {
+    let real = fs::canonicalize(path).map_err(|source| PathError::new("find", path, source))?;
+    let table = read_mountinfo(Path::new("/proc/thread-self/mountinfo"))?;
+    Ok(find_kernels(&table, &real))
+}
+
+fn find_kernels(table: &[MountInfo], path: &Path) -> KernelsFiles {
+    const KINDS: [&str; 17] = [
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "fusectl",
+        "nsfs",
+        "proc",
+        "pstore",
+        "securityfs",
+        "selinuxfs",
+        "sysfs",
+        "tracefs",
+    ];
+    let is_kernels = |mount: &&MountInfo| KINDS.contains(&mount.kind.as_str());
+    // The deepest, and of several on one point the last.
+    let above = table.iter().filter(|mount| path.starts_with(&mount.point));
+    let around = above.max_by_key(|mount| mount.point.components().count());
+    let mut below = table
+        .iter()
+        .filter(|mount| mount.point != path && mount.point.starts_with(path));
+    KernelsFiles {
+        around: around.filter(is_kernels).map(|mount| mount.point.clone()),
+        below: below.find(is_kernels).map(|mount| mount.point.clone()),
+    }
+}
+
 /// Reads a mount table, in the order in which it was mounted.
 pub fn read_mountinfo(table: &Path) -> Result<Vec<MountInfo>, PathError> {
     let text = fs::read(table).map_err(|source| PathError::new("read", table, source))?;
@@ -286,6 +336,34 @@ mod tests {
         let line = b"36 35 98:0 / /\xff\\011 rw - ext3 /dev/root rw";
         let point = parse(line).unwrap().point;
         assert_eq!(point.as_os_str(), OsStr::from_bytes(b"/\xff\t"));
+    }
+
+    #[test]
+    fn the_kernels_files_are_told_by_their_kind_wherever_they_are_mounted() {
+        let mount = |point: &str, kind: &str| {
+            parse(format!("36 35 0:1 / {point} rw - {kind} x rw").as_bytes()).unwrap()
+        };
+        let table = [
+            mount("/", "ext4"),
+            mount("/proc", "proc"),
+            mount("/srv", "ext4"),
+            mount("/srv/root/proc", "proc"),
+            mount("/srv/root/proc/data", "ext4"),
+            mount("/proc/hidden", "tmpfs"),
+        ];
+        let find = |path: &str| {
+            let found = find_kernels(&table, Path::new(path));
+            let text = |point: Option<PathBuf>| point.map(|it| it.display().to_string());
+            (text(found.around), text(found.below))
+        };
+        let at = |point: &str| Some(point.to_owned());
+        assert_eq!(find("/srv"), (None, at("/srv/root/proc")));
+        assert_eq!(find("/srv/rootless"), (None, None));
+        assert_eq!(find("/srv/root/proc"), (at("/srv/root/proc"), None));
+        assert_eq!(find("/srv/root/proc/sys"), (at("/srv/root/proc"), None));
+        assert_eq!(find("/srv/root/proc/data"), (None, None));
+        assert_eq!(find("/proc/hidden"), (None, None));
+        assert_eq!(find("/"), (None, at("/proc")));
     }
 
     #[test]

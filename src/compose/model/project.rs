@@ -123,5 +123,9 @@ pub enum SecretSource {
     Driver(Spanned<String>),
 }
 
+/// Processes and threads of a service that sets no `pids_limit`.
+pub const SERVICE_PIDS: u64 = 1024;
+/// Processes and threads of a whole pod, which bound a service that asks for no limit.
+pub const POD_PIDS: u64 = 4096;
 /// Docker's `stop_grace_period` where a service has none.
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(10);

@@ -57,6 +57,8 @@ pub(super) enum Form {
     Text,
     Flag,
     Integer,
+    /// As [`Form::Integer`], but not written as a fraction, nor with an exponent.
+    Digits,
     /// As [`Form::Integer`], not below zero.
     Unsigned,
     /// In single precision, as Docker Compose keeps it.

@@ -158,11 +158,11 @@ pub(super) static ULIMITS: Shape = Shape::Named(Named {
 });
 
 static ULIMIT: Shape = Shape::OneOf(&[
-    kept(INTEGER_OR_STRING, Form::Integer),
+    kept(INTEGER_OR_STRING, Form::Digits),
     object(
         &[key("hard", &ULIMIT_VALUE), key("soft", &ULIMIT_VALUE)],
         &["soft", "hard"],
     ),
 ]);
 
-static ULIMIT_VALUE: Shape = scalar(INTEGER_OR_STRING, Form::Integer);
+static ULIMIT_VALUE: Shape = scalar(INTEGER_OR_STRING, Form::Digits);

@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "ports",
             "checked against the task's offer; one network for all services",
-            "refusals::published_ports",
+            "policy::ports_of_the_host_are_the_operators_to_give",
         ),
         Row::harmless(
             "expose",

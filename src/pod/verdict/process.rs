@@ -20,10 +20,15 @@ pub(super) const SECTION: Section = Section {
             "nothing is built on an agent, and the service has only `build:`",
             "push an image, and set `image:`",
         ),
-        Row::supported(
+        Row::refused(
+            "pre_start",
+            "containers that run before a service are not there yet",
+            "make a service of it, for which the other waits: `depends_on: {NAME: {condition: service_completed_successfully}}`",
+        ),
+        Row::unseen(
             "pull_policy",
             "whether a registry is asked; `never` and `missing` so far",
-            "attributes::process::as_its_file_says",
+            "no registry is asked yet",
         ),
         Row::warned(
             "pull_refresh_after",
@@ -32,7 +37,7 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "platform",
             "the image for this machine's platform is taken, and no other fits",
-            "attributes::process::as_its_file_says",
+            "image::an_image_for_another_processor_is_refused",
         ),
         Row::refused(
             "platform: another architecture",
@@ -81,7 +86,7 @@ pub(super) const SECTION: Section = Section {
         ),
         Row::supported(
             "labels",
-            "no service sees them; they never become labels of containerd's, which acts on some",
+            "kept for `inspect`; they never become labels of containerd's, which acts on some",
             "attributes::process::labels_stay_in_our_own_records",
         ),
         Row::supported(
@@ -175,7 +180,7 @@ pub(super) const SECTION: Section = Section {
         Row::supported(
             "runtime",
             "`runc` or `crun` for this container alone",
-            "attributes::process::as_its_file_says",
+            "runtimes::a_service_can_name_its_runtime",
         ),
         Row::refused(
             "runtime: any other",

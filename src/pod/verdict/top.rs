@@ -10,7 +10,7 @@ pub(super) const TOP: Section = Section {
         Row::supported(
             "name",
             "the project's name: of volumes and in interpolation; the task's id names all else",
-            "services::volumes",
+            "storage::kept_volumes_are_shared_and_removed",
         ),
         Row::harmless("version", "obsolete"),
         Row::supported(
@@ -135,10 +135,9 @@ pub(super) const DEPLOY: Section = Section {
             "`replicated`: one container",
             "attributes::process::what_the_loader_merges",
         ),
-        Row::refused(
+        Row::warned(
             "mode: a job",
-            "a cluster's scheduler would have to count the runs",
-            "leave it out: a service that ends with 0 is done",
+            "the service runs once and is done when it ends with 0; nobody counts its runs",
         ),
         Row::warned(
             "mode: global",
@@ -242,12 +241,17 @@ pub(super) const VOLUMES: Section = Section {
         Row::supported(
             "name",
             "with `up`, of the folder; under Mesos a volume lives in the sandbox and dies with it",
-            VOLUMES_SEEN,
+            "storage::kept_volumes_are_shared_and_removed",
+        ),
+        Row::supported(
+            "external: one of the operator's",
+            "a folder of the host's by the name that the policy gives it (`mounts.external_volumes`), read-only unless it says otherwise; nothing of the image is put in it",
+            "operators_volumes::an_external_volume_is_a_name_of_the_operators",
         ),
         Row::refused(
             "external",
-            "a volume of a pod lives in its task's sandbox, and none is there before the task",
-            "have the task fetch what is to be in the volume, or bind a folder that the operator allows",
+            "a volume of a pod lives in its task's sandbox, and the operator has given none this name",
+            "have the task fetch what is to be in the volume, bind a folder that the operator allows, or ask the operator for a volume of this name (`mounts.external_volumes`)",
         ),
         Row::harmless("driver", "`local` is what volumes are"),
         Row::refused(
@@ -264,6 +268,11 @@ pub(super) const VOLUMES: Section = Section {
             "driver_opts",
             "`type: tmpfs` for one in memory, `o: bind` for a folder as `device`",
             VOLUMES_SEEN,
+        ),
+        Row::unseen(
+            "driver_opts: nfs",
+            "`type: nfs`, `o: addr=` the server's IP address, and `device: :/path`, where the policy allows it (`mounts.nfs`); mounted for the pod, without set-user-id programs and devices",
+            "the kernel has no NFS",
         ),
         Row::refused(
             "driver_opts: another type",

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::host_path::{Verdict, plain};
 use super::Check;
 use crate::compose::model::{
-    BindOptions, ByteSize, Mount, MountKind, Project, Propagation, Service, Volume,
+    BindOptions, ByteSize, LocalVolume, Mount, MountKind, Project, Propagation, Service, Volume,
 };
 use crate::compose::source::{Span, Spanned};
 use crate::compose::units;
@@ -17,36 +17,47 @@ pub(super) fn project(check: &mut Check<'_>, project: &Project) {
     }
 }
 
-/// The options of `mount -t TYPE -o O DEVICE`.
+/// What can't be read as options of the local driver's is the planner's to refuse.
 fn local_volume(check: &mut Check<'_>, volume: &Volume) {
-    let option = |name: &str| {
-        let found = volume.driver_opts.iter().find(|(key, _)| key.value == name);
-        found.map(|(key, value)| (key.span, value.as_str()))
-    };
+    let mounts = &check.policy.mounts;
     let key = |name: &str| format!("volumes.{}.driver_opts.{name}", volume.key.value);
-    let words = || option("o").into_iter().flat_map(|(_, o)| o.split(','));
-    if words().any(|word| matches!(word, "bind" | "rbind")) {
-        let read_only = words().any(|word| word == "ro");
-        if let Some((span, device)) = option("device") {
-            host_path(check, &key("device"), span, Path::new(device), read_only);
+    match LocalVolume::of(volume) {
+        Ok(LocalVolume::Bind {
+            device,
+            read_only,
+            span,
+        }) => host_path(check, &key("device"), span, Path::new(device), read_only),
+        Ok(LocalVolume::Tmpfs { span, .. }) if !mounts.volume_types.has("tmpfs") => {
+            let hint = "mount a tmpfs with the key `tmpfs` of each service";
+            let what = "a volume of the type \"tmpfs\"";
+            check.forbid(&mounts.volume_types, &key("type"), span, what, hint);
         }
-        return;
-    }
-    let types = &check.policy.mounts.volume_types;
-    match option("type") {
-        Some((span, kind)) if !types.has(kind) => {
+        Ok(LocalVolume::Tmpfs { options, span }) => {
+            tmpfs(check, &key("o"), span, size_of(&options));
+        }
+        Ok(LocalVolume::Nfs(nfs)) if !mounts.nfs.has(&nfs.device()) => {
+            let what = format!("to mount {:?} by NFS", nfs.device());
+            let hint = "have it mounted on the host, or ask the operator to allow it";
+            check.forbid(&mounts.nfs, &key("device"), nfs.span, what, hint);
+        }
+        Ok(LocalVolume::Other { kind, span }) if !mounts.volume_types.has(kind) => {
             let what = format!("a volume of the type {kind:?}");
             let hint = "have it mounted on the host, and ask the operator to allow the path";
-            check.forbid(types, &key("type"), span, what, hint);
+            check.forbid(&mounts.volume_types, &key("type"), span, what, hint);
         }
-        Some((span, "tmpfs")) => {
-            let size = words()
-                .find_map(|word| word.strip_prefix("size="))
-                .and_then(tmpfs_size);
-            tmpfs(check, &key("o"), span, size);
-        }
-        _ => {}
+        Ok(LocalVolume::Folder | LocalVolume::Nfs(_) | LocalVolume::Other { .. }) | Err(_) => {}
     }
+}
+
+/// The size that the options of a tmpfs come to; none where they name none, or in a way that the
+/// kernel alone understands. Of several the kernel takes the last: the largest is judged.
+fn size_of(options: &[&str]) -> Option<ByteSize> {
+    if options.iter().any(|word| word.starts_with("nr_blocks=")) {
+        return None;
+    }
+    let sizes = options.iter().filter_map(|word| word.strip_prefix("size="));
+    let sizes: Option<Vec<ByteSize>> = sizes.map(tmpfs_size).collect();
+    sizes?.into_iter().max()
 }
 
 pub(super) fn service(check: &mut Check<'_>, service: &Service) {
@@ -83,13 +94,8 @@ fn one(check: &mut Check<'_>, key: &str, mount: &Mount) {
             let hint = "bind a folder of the sandbox, or mount a tmpfs";
             check.forbid(&mounts.volumes, key, mount.span, "a volume", hint);
         }
-        MountKind::Tmpfs { size, options, .. } => {
-            let written = options.iter().find_map(|word| word.strip_prefix("size="));
-            let size = match size {
-                Some(size) => Some(size.value),
-                None => written.and_then(tmpfs_size),
-            };
-            tmpfs(check, key, mount.span, size);
+        MountKind::Tmpfs { size, .. } => {
+            tmpfs(check, key, mount.span, size.as_ref().map(|size| size.value));
         }
         MountKind::Volume { .. } | MountKind::Image { .. } | MountKind::Other(_) => {}
     }

@@ -2,7 +2,7 @@
 
 use super::super::profile::Ports;
 use super::Check;
-use crate::compose::model::{BlkioConfig, Service};
+use crate::compose::model::{BlkioConfig, POD_PIDS, SERVICE_PIDS, Service};
 
 pub(super) fn service(check: &mut Check<'_>, service: &Service) {
     memory(check, service);
@@ -115,14 +115,7 @@ fn limits(check: &mut Check<'_>, service: &Service) {
             "leave devices out",
         );
     }
-    // 0 and −1 are no limit of its own: the pod's holds.
-    if let Some(pids) = &service.pids_limit
-        && u64::try_from(pids.value).is_ok_and(|pids| !resources.pids_max.allows(pids))
-    {
-        let what = format!("{} processes", pids.value);
-        let setting = &resources.pids_max;
-        check.forbid(setting, "pids_limit", pids.span, what, "ask for less");
-    }
+    pids(check, service);
     for ulimit in &service.ulimits {
         let name = &ulimit.name.value;
         let Some(most) = resources.ulimits.most(name) else {
@@ -135,6 +128,32 @@ fn limits(check: &mut Check<'_>, service: &Service) {
             let setting = &resources.ulimits;
             check.forbid(setting, &key, ulimit.name.span, what, "ask for less");
         }
+    }
+}
+
+/// What counts is what the planner makes of it: a service that says nothing has a limit, too, and the
+/// pod's own holds where one is unlimited.
+fn pids(check: &mut Check<'_>, service: &Service) {
+    let max = &check.policy.resources.pids_max;
+    let deployed = service.deploy.as_ref();
+    let (key, asked) = match deployed.and_then(|deploy| deploy.limits.pids.as_ref()) {
+        Some(deployed) => ("deploy.resources.limits.pids", Some(deployed)),
+        None => ("pids_limit", service.pids_limit.as_ref()),
+    };
+    let pids = match asked {
+        None => SERVICE_PIDS,
+        Some(asked) => match u64::try_from(asked.value) {
+            Ok(pids) if pids > 0 => pids,
+            _ => POD_PIDS,
+        },
+    };
+    if !max.allows(pids) {
+        let what = format!("{pids} processes");
+        let (span, hint) = match asked {
+            Some(asked) => (asked.span, "ask for less"),
+            None => (service.name.span, "give it a pids_limit"),
+        };
+        check.forbid(max, key, span, what, hint);
     }
 }
 

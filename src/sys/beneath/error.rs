@@ -18,6 +18,8 @@ pub enum Error {
     NotFolder { path: PathBuf },
     #[error("{} has {links} names (hard links), and may be someone else's file", path.display())]
     HardLinked { path: PathBuf, links: u64 },
+    #[error("{} has the kernel's own files in it, mounted at {}", path.display(), point.display())]
+    Kernels { path: PathBuf, point: PathBuf },
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
     #[error("cannot open {}", path.display())]
@@ -54,6 +56,7 @@ impl Error {
         | Self::NotRegular { path, .. }
         | Self::NotFolder { path }
         | Self::HardLinked { path, .. }
+        | Self::Kernels { path, .. }
         | Self::TooLarge { path, .. }
         | Self::Open { path, .. }) = &mut self;
         whole.clone_into(path);
