@@ -79,6 +79,8 @@ pub struct Follower {
     watch: FolderWatch,
     /// By its folder, what was shown last of each pod that is not gone.
     views: BTreeMap<PathBuf, (PodId, PodView)>,
+    /// Pods whose pause container's task is gone, which goes last; their records may not be yet.
+    over: BTreeSet<String>,
     /// Health that is to be told.
     health: VecDeque<PodEvent>,
     _followers: JoinSet<()>,
@@ -109,6 +111,7 @@ impl Follower {
             events,
             watch: FolderWatch::new()?,
             views: BTreeMap::new(),
+            over: BTreeSet::new(),
             health: VecDeque::new(),
             _followers: followers,
         };
@@ -150,17 +153,37 @@ impl Follower {
             }
             // What has no record is not ours.
             if let Some(named) = self.known.get(&container) {
-                return Some(named.event(at.unwrap_or_else(SystemTime::now), what));
+                let event = named.event(at.unwrap_or_else(SystemTime::now), what);
+                if what == What::Removed && event.service.is_none() {
+                    self.over.insert(event.pod.clone());
+                }
+                return Some(event);
             }
         }
     }
 
-    /// Reads the records. Those of pods that are gone stay known: their last events come after.
+    /// Reads the records. Those of pods that are gone stay known until their last event, which comes after.
     fn learn(&mut self) {
         match pods::all(&self.folders) {
-            Ok((pods, _)) => pods.iter().for_each(|pod| self.add(pod)),
+            Ok((pods, _)) => {
+                self.forget(&pods);
+                for pod in &pods {
+                    self.add(pod);
+                }
+            }
             Err(error) => warn!(%error, "the records can't be read"),
         }
+    }
+
+    /// Of what is over and has no record any more nothing will be heard.
+    fn forget(&mut self, there: &[HostPod]) {
+        let gone = self.over.extract_if(.., |over| {
+            !there.iter().any(|pod| pod.record.pod.as_str() == over)
+        });
+        let gone: BTreeSet<String> = gone.collect();
+        self.known.retain(|_, named| !gone.contains(&named.pod));
+        self.views
+            .retain(|_, (pod, _)| !gone.contains(pod.as_str()));
     }
 
     fn add(&mut self, pod: &HostPod) {
@@ -270,7 +293,7 @@ async fn follow(socket: PathBuf, namespace: String, to: mpsc::Sender<containerd:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::ServiceView;
+    use crate::journal::{Journal, ServiceView, example_record};
 
     fn view(services: &[(&str, Option<HealthView>)]) -> PodView {
         PodView::of(services.iter().map(|(name, health)| {
@@ -280,6 +303,26 @@ mod tests {
             };
             ((*name).to_owned(), view)
         }))
+    }
+
+    #[tokio::test]
+    async fn what_is_over_and_gone_is_forgotten() {
+        let base = tempfile::tempdir().unwrap();
+        let folders = Folders::new(base.path().join("root"), base.path().join("state"));
+        folders.ensure().unwrap();
+        let id = PodId::try_from("0123456789ab").unwrap();
+        let journal = Journal::create(&folders, example_record(&id)).unwrap();
+        std::fs::create_dir(folders.pod_state(&id)).unwrap();
+        let mut follower = Follower::start(folders, BTreeSet::new()).unwrap();
+        let known = follower.known.len();
+        assert!(known > 1 && follower.views.len() == 1);
+        follower.over.insert(id.to_string());
+        follower.learn();
+        assert_eq!(follower.known.len(), known, "it has a record still");
+        journal.finish().unwrap();
+        follower.learn();
+        assert_eq!((follower.known.len(), follower.views.len()), (0, 0));
+        assert!(follower.over.is_empty());
     }
 
     #[test]
