@@ -72,7 +72,15 @@ fn a_group_that_others_are_in_is_left_alone(lab: &Lab) {
     let base = executor.cgroup.path();
     assert_eq!(cgroup_of(executor.pid()), format!("0::{base}\n"));
     assert_eq!(cgroup_of(other.id()), format!("0::{base}\n"));
-    assert!(!Pod::below("/compose-executor").service("one").is_empty());
+    let pod = Pod::below("/compose-executor");
+    assert!(!pod.service("one").is_empty());
+    // Nobody else holds it to what its task may use.
+    let limit = |name: &str| {
+        let file = format!("{CGROUPS}{}/{name}", pod.cgroup());
+        fs::read_to_string(file).expect("the controllers are on")
+    };
+    assert_eq!(limit("cpu.weight"), "50\n", "of {} CPUs", agent::CPUS);
+    assert_eq!(limit("memory.max"), format!("{}\n", 256 << 20));
     executor.kill_task();
     executor.until_state(TASK_KILLED);
     executor.until_gone();

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use compose_executor::sys::beneath::Folder;
-use compose_executor::sys::cgroup::Hierarchies;
+use compose_executor::sys::cgroup::{Hierarchies, Limits};
 use compose_executor::sys::mountns::Mount;
 use compose_executor::sys::pin::{self, Pinning};
 use compose_executor::sys::process::Namespaces;
@@ -43,8 +43,12 @@ impl Cgroup {
     fn new(name: &str) -> Self {
         let hierarchies = Hierarchies::of_this_process().expect("the host has cgroups");
         let path = format!("/{}", cgroup_name(name));
+        let limits = Limits {
+            pids: Some(200),
+            ..Limits::default()
+        };
         hierarchies
-            .create_pod(&path, &[&format!("{path}/svc")], Some(200))
+            .create_pod(&path, &[&format!("{path}/svc")], &limits)
             .expect("root makes cgroups");
         Self { hierarchies, path }
     }

@@ -22,6 +22,10 @@ use crate::wait::{self, PATIENCE};
 const TASK: &str = "t-1";
 const SANDBOX: &str = "slaves/s-1/frameworks/f-1/executors/e-1/runs/c-1";
 
+/// What the task may use.
+pub(crate) const CPUS: f64 = 0.5;
+pub(crate) const MEGABYTES: f64 = 256.0;
+
 /// What an executor tells of its task: `TaskState` by number.
 pub(crate) const TASK_RUNNING: u64 = 1;
 pub(crate) const TASK_KILLED: u64 = 4;
@@ -216,8 +220,20 @@ fn subscribed() -> Vec<u8> {
 }
 
 fn launch() -> Vec<u8> {
-    let task = [field(1, b"lone"), field(2, &id(TASK)), field(3, &id("s-1"))].concat();
-    event(2, 4, &field(1, &task))
+    let task = [
+        field(1, b"lone"),
+        field(2, &id(TASK)),
+        field(3, &id("s-1")),
+        field(4, &resource(b"cpus", CPUS)),
+        field(4, &resource(b"mem", MEGABYTES)),
+    ];
+    event(2, 4, &field(1, &task.concat()))
+}
+
+/// `Resource`, with a number: its type is 0, and the number a fixed 64 bits.
+fn resource(name: &[u8], value: f64) -> Vec<u8> {
+    let scalar = [vec![(1 << 3) | 1], value.to_le_bytes().to_vec()].concat();
+    [field(1, name), vec![2 << 3, 0], field(3, &scalar)].concat()
 }
 
 /// `Event`: its type, and the message that goes with it.

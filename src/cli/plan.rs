@@ -19,7 +19,7 @@ use crate::executor::config::{Config, NetworkMode};
 use crate::executor::objections::{self, Objections};
 use crate::oci;
 use crate::pod::context::{
-    BindsRule, ExternalVolume, PodContext, PortsRule, Variables, VolumeLife, VolumesRule,
+    BindsRule, ExternalVolume, PodContext, PodLimits, PortsRule, Variables, VolumeLife, VolumesRule,
 };
 use crate::pod::life::{RestartPlan, RestartWhen};
 use crate::pod::logging::LoggingPlan;
@@ -208,6 +208,7 @@ fn planned(
     let context = PodContext {
         task: project.name.clone(),
         cgroup_base,
+        limits: PodLimits::default(),
         ports: match network {
             NetworkPlan::Own { .. } => PortsRule::NotPublished,
             NetworkPlan::Host | NetworkPlan::Executor { .. } => PortsRule::Reachable,

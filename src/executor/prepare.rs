@@ -1,5 +1,6 @@
 //! From a task to a pod that can be launched: everything that is decided before the first effect.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,6 +96,12 @@ impl Ground {
         self.host.get_or_try_init(open).await.cloned()
     }
 
+    /// The id of the Mesos container that the executor runs in.
+    fn container(&self) -> Cow<'_, str> {
+        let name = self.sandbox.path().file_name();
+        name.unwrap_or_default().to_string_lossy()
+    }
+
     /// The host, if there was a task that wanted it.
     pub(super) fn into_host(self) -> Option<Arc<Host>> {
         self.host.into_inner()
@@ -141,12 +148,7 @@ pub(super) async fn prepare(
             return Err(refusal.unwrap_or(error.into()));
         }
     };
-    let container = ground
-        .sandbox
-        .path()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let container = ground.container();
     let id = PodId::of_executor(
         ground.env.framework_id.as_str(),
         ground.env.executor_id.as_str(),
@@ -159,6 +161,7 @@ pub(super) async fn prepare(
     let checks = super::checks::plan(task, &loaded.project, &network);
     let context = PodContext {
         task: task.id.to_string(),
+        limits: placement.limits(task),
         cgroup_base: placement.base,
         ports: match &network {
             NetworkPlan::Own { .. } => PortsRule::Refused,

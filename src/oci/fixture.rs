@@ -22,8 +22,8 @@ use crate::pod::life::LifePlan;
 use crate::pod::logging::LoggingPlan;
 use crate::pod::names::{CgroupPath, ContainerId, PodId};
 use crate::pod::plan::{
-    CapabilityPlan, ContainerPlan, DnsPlan, LimitsPlan, NamespacesPlan, NetworkPlan, ProcessPlan,
-    RightsPlan, SandboxPlan, SeccompPlan, StopPlan,
+    CapabilityPlan, ContainerPlan, DnsPlan, LimitsPlan, NamespacesPlan, NetworkPlan, PodLimits,
+    ProcessPlan, RightsPlan, SandboxPlan, SeccompPlan, StopPlan,
 };
 
 /// Where the fixture's service stands in its file.
@@ -114,6 +114,7 @@ impl Fixture {
                 hostname: "task".into(),
                 shm_size: ByteSize(64 << 20),
                 pids_limit: 4096,
+                limits: PodLimits::default(),
                 sysctls: BTreeMap::new(),
             },
             image: ImageDefaults::default(),

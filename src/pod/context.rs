@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::logging::LogsRule;
 use super::names::{CgroupPath, PodId};
 use super::plan::NetworkPlan;
+use crate::compose::model::{ByteSize, Cpus};
 
 /// The surroundings of one pod.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct PodContext {
     pub task: String,
     /// The cgroup that the pod's own goes below.
     pub cgroup_base: CgroupPath,
+    pub limits: PodLimits,
     pub network: NetworkPlan,
     pub ports: PortsRule,
     /// What `ports` may mean where the file asks for the host's network.
@@ -36,6 +38,19 @@ pub struct PodContext {
     pub host_address: Option<IpAddr>,
     /// Archives of images that the task names, beside those of the file. Absolute.
     pub archives: Vec<PathBuf>,
+}
+
+/// What the pod's own cgroup holds it to, beside a number of processes: none of it where cgroups
+/// above the pod's do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodLimits {
+    /// Its share of CPU time among its siblings.
+    pub cpu_shares: Option<Cpus>,
+    /// The most CPU time.
+    pub cpus: Option<Cpus>,
+    pub memory: Option<ByteSize>,
+    /// What is left to it while others have some to spare.
+    pub memory_reservation: Option<ByteSize>,
 }
 
 /// The variables that the project was loaded with. Their values are not for logs.
@@ -147,7 +162,6 @@ pub enum CgroupVersion {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
-    use crate::compose::model::ByteSize;
 
     /// A task's pod in the sandbox of [`crate::compose::testing::FOLDER`].
     pub(crate) fn context() -> PodContext {
@@ -155,6 +169,7 @@ pub(super) mod testing {
             id: PodId::try_from("0123456789ab").unwrap(),
             task: "task".to_owned(),
             cgroup_base: CgroupPath::try_from("/mesos/4f0a").unwrap(),
+            limits: PodLimits::default(),
             network: NetworkPlan::Host,
             ports: PortsRule::Reachable,
             host_ports: PortsRule::Reachable,

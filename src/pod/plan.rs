@@ -16,6 +16,7 @@ use super::order::StartOrder;
 use crate::compose::model::{ByteSize, NfsVolume, Propagation};
 use crate::compose::source::{Span, Spanned};
 
+pub use super::context::PodLimits;
 pub use super::devices::{DeviceAccess, DeviceKind, DevicePlan, DeviceRule};
 pub use super::limits::{BlockIoPlan, DeviceAmount, LimitsPlan, Swap};
 pub use super::rights::{CapabilityPlan, RightsPlan};
@@ -69,6 +70,8 @@ pub struct SandboxPlan {
     pub shm_size: ByteSize,
     /// For all processes of the pod together.
     pub pids_limit: u64,
+    /// What else its own cgroup holds it to.
+    pub limits: PodLimits,
     /// Settings of the network and IPC namespaces that services share.
     pub sysctls: BTreeMap<String, String>,
 }

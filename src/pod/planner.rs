@@ -102,6 +102,7 @@ pub fn plan(project: &Project, context: &PodContext) -> Result<Planned, Vec<Diag
             hostname: hostname_of(&context.task),
             shm_size,
             pids_limit: POD_PIDS,
+            limits: context.limits,
             sysctls: settings.shared(),
         },
         volumes,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::container::Running;
 use super::course::{AfterExit, HealthStatus, Verdict};
@@ -19,6 +19,7 @@ use crate::containerd::{Process, TaskStatus};
 use crate::journal::{PodView, ServiceView};
 use crate::network;
 use crate::pod::plan::{Sharing, Signal};
+use crate::sys::footprint;
 
 /// How long a death by SIGKILL may wait for news of the pause container's.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -27,6 +28,8 @@ const SETTLE_TRIES: u32 = 5;
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(10);
 /// How long containerd may take to tell of it: a frozen one never does.
 pub(super) const NEWS_WAIT: Duration = Duration::from_secs(3);
+/// How long after the start of a pod its launch is surely over, the telling of it included.
+const LAUNCH_IS_OVER: Duration = Duration::from_secs(1);
 /// The status of what ended in a way that nobody knows: containerd's own word for it.
 const KILLED: u32 = 128 + 9;
 /// Far enough to mean never.
@@ -49,6 +52,9 @@ impl PodRun {
             }
             for (which, check) in self.checks.due(Instant::now()) {
                 self.begin_check(which, check);
+            }
+            if self.tidy_at.take_if(|at| *at <= Instant::now()).is_some() {
+                tidy();
             }
             let next = self.next();
             tokio::select! {
@@ -75,6 +81,7 @@ impl PodRun {
         let due = due
             .chain(self.checks.next())
             .chain(progress.flatten())
+            .chain(self.tidy_at)
             .min();
         due.unwrap_or_else(|| Instant::now() + NEVER)
     }
@@ -109,6 +116,7 @@ impl PodRun {
                 addresses: self.addresses().await,
             };
             self.reporter.tell(running).await;
+            self.tidy_at = Some(Instant::now() + LAUNCH_IS_OVER);
         } else if self.course.has_run() {
             let healthy = self.health();
             if healthy.is_some() && healthy != self.healthy {
@@ -397,4 +405,11 @@ impl PodRun {
 /// What runs beside the life has no reason of its own to panic: where it did, so does the life.
 pub(super) fn unpanicked<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// A launch runs most of the program, and a pod that idles next to nothing of it.
+fn tidy() {
+    if let Err(error) = footprint::give_back() {
+        debug!(%error, "more memory is kept than is needed");
+    }
 }

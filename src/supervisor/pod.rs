@@ -258,6 +258,8 @@ pub(super) struct PodRun {
     pub(super) progress: Progress,
     /// What was told of the pod's health.
     pub(super) healthy: Option<bool>,
+    /// When to give back the memory that only its launch needed.
+    pub(super) tidy_at: Option<Instant>,
     /// How its containers are signalled.
     pub(super) way: Way,
     /// Its shim did not answer, and was killed.
@@ -333,6 +335,7 @@ impl PodRun {
                 execs: 0,
                 progress: Progress::new(Instant::now()),
                 healthy: None,
+                tidy_at: None,
                 way: Way::Containerd,
                 shim_hung: false,
                 view: PodView::of([]),

@@ -12,13 +12,18 @@ use super::launch_error::LaunchError;
 use super::report::ServiceState;
 use super::restart;
 use super::runtime::{Candidates, OciRuntime};
+use crate::compose::model::Cpus;
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
 use crate::network::{self, PodNetwork, files};
 use crate::oci;
-use crate::pod::plan::{NetworkPlan, PodPlan, SECRETS_FOLDER, Signal};
+use crate::pod::plan::{NetworkPlan, PodLimits, PodPlan, SECRETS_FOLDER, SandboxPlan, Signal};
+use crate::sys::cgroup::Limits;
 use crate::sys::mount;
 
+const NANOS_PER_MILLI: u64 = 1_000_000;
+const WEIGHT_PER_CPU: u64 = 100;
+const WEIGHT_MAX: u64 = 10_000;
 /// The permissions of a directory that everybody may write to, as /dev/shm is.
 const SHM_MODE: u32 = 0o1777;
 /// How long a pause container that failed to start may take to go.
@@ -76,11 +81,8 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
 
     journal.intent(&Step::Cgroup)?;
     let shim = sandbox.cgroup.shim();
-    host.cgroups.create_pod(
-        sandbox.cgroup.as_str(),
-        &[shim.as_str()],
-        Some(sandbox.pids_limit),
-    )?;
+    host.cgroups
+        .create_pod(sandbox.cgroup.as_str(), &[shim.as_str()], &limits(sandbox))?;
 
     if let NetworkPlan::Own { netns } = &sandbox.network {
         journal.intent(&Step::Netns {
@@ -103,6 +105,28 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
         write(&folder.join("resolv.conf"), &resolv_conf)?;
     }
     Ok(run)
+}
+
+/// The pod's limits, as its cgroup has them.
+fn limits(sandbox: &SandboxPlan) -> Limits {
+    let PodLimits {
+        cpu_shares,
+        cpus,
+        memory,
+        memory_reservation,
+    } = sandbox.limits;
+    Limits {
+        pids: Some(sandbox.pids_limit),
+        cpu_weight: cpu_shares.map(cpu_weight),
+        milli_cpus: cpus.map(|cpus| cpus.nanos / NANOS_PER_MILLI),
+        memory: memory.map(|size| size.0),
+        memory_low: memory_reservation.map(|size| size.0),
+    }
+}
+
+/// A CPU is worth the kernel's default, as it is in version 1's shares.
+fn cpu_weight(cpus: Cpus) -> u64 {
+    (cpus.nanos / (NANOS_PER_MILLI * 1000 / WEIGHT_PER_CPU)).clamp(1, WEIGHT_MAX)
 }
 
 /// Makes the pause container, and tells which program the pod's containers run with. Its namespaces

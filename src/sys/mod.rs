@@ -14,6 +14,7 @@ pub mod environment;
 mod failure;
 pub mod features;
 pub mod fifo;
+pub mod footprint;
 pub mod host;
 pub mod identity;
 pub mod mount;
@@ -29,5 +30,6 @@ pub mod signal;
 pub mod sysfs;
 pub mod terminal;
 pub mod tree;
+pub mod watch;
 
 pub use failure::PathError;

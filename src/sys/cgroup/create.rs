@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Error, Hierarchies, Hierarchy, Version, below_root};
+use super::{Error, Hierarchies, Hierarchy, Limits, Version, below_root};
 use crate::sys::process;
 
 /// The controllers that containers are limited and accounted with. The others of version 2
@@ -16,16 +16,13 @@ const TRIES: usize = 100;
 const OPTIONAL: [&str; 2] = ["cpuset", "io"];
 
 impl Hierarchies {
-    /// Makes a pod's cgroup and its `leaves` (full paths too) in every hierarchy, and limits the
-    /// number of processes in it where the pids controller is.
+    /// Makes a pod's cgroup and its `leaves` (full paths too) in every hierarchy, and limits it.
     ///
     /// What exists is taken as it is. After an error a part may have been made;
     /// [`Hierarchies::remove`] takes that away.
-    pub fn create_pod(&self, pod: &str, leaves: &[&str], pids: Option<u64>) -> Result<(), Error> {
+    pub fn create_pod(&self, pod: &str, leaves: &[&str], limits: &Limits) -> Result<(), Error> {
         self.create(pod)?;
-        if let Some(pids) = pids {
-            self.limit_pids(pod, pids)?;
-        }
+        self.limit(pod, limits)?;
         leaves.iter().try_for_each(|leaf| self.create(leaf))
     }
 
@@ -42,19 +39,6 @@ impl Hierarchies {
                 }
             }
         })
-    }
-
-    /// How many processes may be in a cgroup. Does nothing without the pids controller.
-    pub fn limit_pids(&self, path: &str, pids: u64) -> Result<(), Error> {
-        let below = below_root(path)?;
-        let Some(hierarchy) = self.with("pids") else {
-            return Ok(());
-        };
-        let file = hierarchy.directory(below).join("pids.max");
-        if hierarchy.version == Version::V2 && !file.exists() {
-            return Ok(());
-        }
-        write(&file, &pids.to_string())
     }
 
     /// Makes the next moves of processes between cgroups quick, for about a tenth of a second.
@@ -182,13 +166,18 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::super::fake::Host;
+    use super::*;
     use crate::sys::session;
 
     #[test]
     fn a_pod_is_made_in_every_hierarchy() {
         let host = Host::new(&[("pids", "/"), ("freezer", "/mesos/c"), ("", "/")]);
+        let limits = Limits {
+            pids: Some(40),
+            ..Limits::default()
+        };
         host.hierarchies()
-            .create_pod("/mesos/c/pod-1", &["/mesos/c/pod-1/shim"], Some(40))
+            .create_pod("/mesos/c/pod-1", &["/mesos/c/pod-1/shim"], &limits)
             .unwrap();
         for controllers in ["pids", "freezer", ""] {
             assert!(host.path(controllers, "/mesos/c/pod-1/shim").is_dir());

@@ -11,6 +11,7 @@
 mod create;
 mod hierarchy;
 mod kill;
+mod limit;
 mod remove;
 mod usage;
 
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use super::{PathError, process};
 
 pub use hierarchy::{Hierarchies, Hierarchy, Version};
+pub use limit::Limits;
 pub use usage::{Memory, Usage};
 
 /// What can go wrong with cgroups.
@@ -93,20 +95,20 @@ fn is_within(path: &str, ancestor: &str) -> bool {
 
 /// A made-up host for the tests: files as in /proc, and folders in place of mounted hierarchies.
 #[cfg(test)]
-mod fake {
+pub(crate) mod fake {
     use std::fmt::Write;
     use std::fs;
     use std::path::PathBuf;
 
     use super::Hierarchies;
 
-    pub(super) struct Host {
-        pub(super) root: tempfile::TempDir,
+    pub(crate) struct Host {
+        pub(crate) root: tempfile::TempDir,
     }
 
     impl Host {
         /// Each hierarchy with its controllers (empty: version 2) and the process's path in it.
-        pub(super) fn new(hierarchies: &[(&str, &str)]) -> Self {
+        pub(crate) fn new(hierarchies: &[(&str, &str)]) -> Self {
             let root = tempfile::tempdir().unwrap();
             let process = root.path().join("proc/self");
             fs::create_dir_all(&process).unwrap();
@@ -141,7 +143,7 @@ mod fake {
         }
 
         /// Where a cgroup of a hierarchy lies, or a file in it.
-        pub(super) fn path(&self, controllers: &str, path: &str) -> PathBuf {
+        pub(crate) fn path(&self, controllers: &str, path: &str) -> PathBuf {
             self.root
                 .path()
                 .join("cgroup")
@@ -149,24 +151,24 @@ mod fake {
                 .join(path.trim_start_matches('/'))
         }
 
-        pub(super) fn read(&self, controllers: &str, path: &str) -> String {
+        pub(crate) fn read(&self, controllers: &str, path: &str) -> String {
             fs::read_to_string(self.path(controllers, path)).unwrap()
         }
 
-        pub(super) fn write(&self, controllers: &str, path: &str, text: &str) {
+        pub(crate) fn write(&self, controllers: &str, path: &str, text: &str) {
             let path = self.path(controllers, path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
 
         /// What /proc tells of a process.
-        pub(super) fn process(&self, pid: u32, cgroup: &str) {
+        pub(crate) fn process(&self, pid: u32, cgroup: &str) {
             let folder = self.root.path().join(format!("proc/{pid}"));
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("cgroup"), cgroup).unwrap();
         }
 
-        pub(super) fn hierarchies(&self) -> Hierarchies {
+        pub(crate) fn hierarchies(&self) -> Hierarchies {
             Hierarchies::read(&self.root.path().join("proc")).unwrap()
         }
     }
