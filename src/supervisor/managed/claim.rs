@@ -57,7 +57,7 @@ impl Turn {
             }
         }
         fs::remove_file(folder.join(TURN)).map_err(failed)?;
-        match fs::remove_dir(folder) {
+        let removed = match fs::remove_dir(folder) {
             // It is somebody else's, or was until just now.
             Err(error)
                 if matches!(
@@ -68,7 +68,9 @@ impl Turn {
                 Ok(())
             }
             removed => removed.map_err(failed),
-        }
+        };
+        drop(self);
+        removed
     }
 }
 
