@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![Mesos:
         a_job_names_its_file_in_its_metadata,
         a_job_says_it_to_its_executor_and_has_named_ports,
+        a_service_that_ends_has_failed_and_a_job_is_done,
     ]
     .into()
 }
@@ -34,6 +35,7 @@ fn a_job_names_its_file_in_its_metadata(lab: &Lab) {
         metadata: &[("fileName", "pod.yml"), ("compose.profiles", "shop")],
         ports: &[],
         executor_data: "",
+        is_service: true,
         network: "auto",
     };
     let mut run = job.launch(lab);
@@ -63,6 +65,7 @@ fn a_job_says_it_to_its_executor_and_has_named_ports(lab: &Lab) {
         metadata: &[],
         ports: &["http", "admin-ui"],
         executor_data: r#"{"files": ["pod.yml"], "profiles": ["shop"], "env": {"GREETING": "hello"}}"#,
+        is_service: true,
         network: "host",
     };
     let mut run = job.launch(lab);
@@ -70,6 +73,30 @@ fn a_job_says_it_to_its_executor_and_has_named_ports(lab: &Lab) {
     run.until_stdout("hello at agent.example:3");
     run.until_stdout("served");
     killed(&mut run);
+}
+
+/// The same pod, whose services all exit with 0.
+fn a_service_that_ends_has_failed_and_a_job_is_done(lab: &Lab) {
+    let ends = "\n  web:\n    image: app:1\n    command: [echo, bye]\n";
+    let wanted = [
+        (true, "TASK_FAILED", "CE-ENDED"),
+        (false, "TASK_FINISHED", "CE-DONE"),
+    ];
+    for (is_service, state, code) in wanted {
+        let job = Job {
+            compose: app::compose(ends),
+            metadata: &[("fileName", "pod.yml")],
+            ports: &[],
+            executor_data: "",
+            is_service,
+            network: "auto",
+        };
+        let mut run = job.launch(lab);
+        let end = run.until_end();
+        assert_eq!(end.state(), state, "{}", end.message());
+        assert!(end.message().starts_with(code), "{}", end.message());
+        run.until_gone();
+    }
 }
 
 /// Aurora does not know `TASK_KILLING`, and takes it for an end.
@@ -90,6 +117,7 @@ struct Job {
     ports: &'static [&'static str],
     /// `ExecutorConfig(data=…)`.
     executor_data: &'static str,
+    is_service: bool,
     /// Of the operator's configuration.
     network: &'static str,
 }
@@ -133,7 +161,7 @@ impl Job {
         let metadata = self.metadata.iter();
         let metadata = metadata.map(|(key, value)| Thrift::default().text(1, key).text(2, value));
         let config = Thrift::default()
-            .bool(7, true)
+            .bool(7, self.is_service)
             .set(20, vec![constraint])
             .structure(25, executor)
             .set(27, metadata.collect())

@@ -18,6 +18,7 @@ use crate::trial::{Test, tests};
 pub(crate) fn tests() -> Vec<Test> {
     tests![Mesos:
         a_health_check_by_http_looks_into_the_pods_network,
+        a_health_check_by_http_follows_redirections,
         a_health_check_by_https_takes_any_certificate,
         a_health_check_by_tcp_connects_in_the_pods_network,
         a_health_check_by_command_runs_in_the_main_container,
@@ -50,6 +51,44 @@ fn a_health_check_by_http_looks_into_the_pods_network(lab: &Lab) {
     run.kill();
     let end = run.until_end();
     assert_eq!((end.state(), end.healthy()), ("TASK_KILLED", Some(true)));
+    run.until_gone();
+}
+
+/// As Mesos' own executors do: the page that is asked for says where to ask, by a service's name, and
+/// what is there decides.
+fn a_health_check_by_http_follows_redirections(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    stop_grace_period: 0s
+    command:
+      - sh
+      - -c
+      - |
+        mkdir -p /www/cgi-bin
+        printf '#!/bin/sh\nprintf "Status: 302 Found\\r\\nLocation: http://api:8081/page\\r\\n\\r\\n"\n' > /www/cgi-bin/moved
+        chmod +x /www/cgi-bin/moved
+        exec httpd -f -p 8080 -h /www
+  api:
+    image: app:1
+    stop_grace_period: 0s
+    command: [sh, -c, "mkdir /www; httpd -p 8081 -h /www; until [ -e /share/well ]; do sleep 0.1; done; echo hello > /www/page; sleep 1000"]
+    volumes: [./share:/share]
+"#;
+    let check = r#"{"health_check": {"type": "HTTP", "http": {"port": 8080, "path": "/cgi-bin/moved"},
+        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 0,
+        "consecutive_failures": 1000}}"#;
+    let mut run = Task::app(lab, services)
+        .folder("share")
+        .option("--merge-task", check)
+        .launch();
+    run.until_update("no page where it was sent", |update| {
+        update.healthy() == Some(false) && update.message().contains("404")
+    });
+    std::fs::write(run.sandbox().join("share/well"), "").expect("the sandbox is there");
+    run.until_update("health", |update| update.healthy() == Some(true));
+    run.kill();
+    assert_eq!(run.until_end().state(), "TASK_KILLED");
     run.until_gone();
 }
 

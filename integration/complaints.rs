@@ -8,6 +8,7 @@
 //! | `service_completed_successfully` is not waited for | `order::a_completed_dependency_is_waited_for` |
 //! | A dependency that can't be met any more: the start hangs for ever | `order::a_failed_dependency_ends_the_start` |
 //! | It becomes unhealthy: nobody says who waits for whom | `order::an_unhealthy_dependency_is_told_with_both_names` |
+//! | … nor what its check said | `order::an_unhealthy_dependency_is_told_with_its_last_probe` |
 //! | `service_healthy` on a service without a health check: waits for ever | `order::health_that_nothing_tells_is_refused_before_the_start` |
 //! | `required: false` is not known | `order::an_optional_dependency_only_delays` |
 //! | `stop_grace_period` is ignored: all get the same time | `complaints::each_has_its_own_grace_and_they_run_side_by_side` |
@@ -27,11 +28,14 @@
 //! | `start_period` and `start_interval` are ignored | `health::a_young_service_may_fail_its_probes` |
 //! | A check that hangs goes on for ever, or its children do | `health::a_probe_that_hangs_is_killed_with_its_children` |
 //! | Health is not shown | `commands::ps_tells_health_and_restarts` |
+//! | Nobody hears of it when it changes | `commands::events_tell_of_health` |
 //! | "exit status 1" is all that is said of a command that is not there | `refusals::a_command_that_is_not_in_the_image` |
 //! | … of one that can't be run | `containers::a_command_that_can_not_be_run` |
 //! | … of a service that failed: its last words are elsewhere | `lifecycle::a_service_that_exits_with_3_fails_the_task` |
+//! | … of a check whose shell the image does not have | `order::a_shell_that_is_not_in_the_image_is_named` |
 //! | … of an image that is not there | `refusals::an_image_in_no_archive` |
 //! | A start in the background fails without a word | `commands::a_detached_pod_that_fails_says_why` |
+//! | What ran in the background ends, and its last words go with it | `commands::logs::what_a_detached_pod_wrote_stays_until_it_is_taken_away` |
 
 use std::collections::BTreeSet;
 

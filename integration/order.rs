@@ -1,6 +1,7 @@
 //! The order in which services start: each as soon as what it depends on is as it should be, and
 //! none that can't ever be.
 
+use crate::image_archive::Image;
 use crate::lab::Lab;
 use crate::lab::program::{Up, UpRun};
 use crate::lab::task::Task;
@@ -14,6 +15,8 @@ pub(crate) fn tests() -> Vec<Test> {
         an_optional_dependency_only_delays,
         nobody_waits_for_what_is_not_theirs,
         health_that_nothing_tells_is_refused_before_the_start,
+        an_unhealthy_dependency_is_told_with_its_last_probe,
+        a_shell_that_is_not_in_the_image_is_named,
     ]);
     all.extend(tests![Mesos:
         an_unhealthy_dependency_is_told_with_both_names,
@@ -88,6 +91,66 @@ fn a_failed_dependency_ends_the_start(lab: &Lab) {
     assert_eq!(run.until_end().code(), Some(7));
     assert_words(&run, &["\"web\" can't start", "\"migrate\"", "exit=7"]);
     assert!(!run.stdout().contains("up"), "{}", run.stdout());
+}
+
+fn an_unhealthy_dependency_is_told_with_its_last_probe(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    depends_on: {db: {condition: service_healthy}}
+    command: [echo, up]
+  db:
+    image: app:1
+    stop_grace_period: 0s
+    command: [sleep, "1000"]
+    healthcheck: {test: "echo no table; exit 9", interval: 100ms, retries: 2}
+"#;
+    let mut run = Up::app(lab, services).start();
+    assert_eq!(run.until_end().code(), Some(1));
+    assert_words(
+        &run,
+        &[
+            "\"web\" can't start",
+            "\"db\", which is unhealthy",
+            "exit=9: no table",
+        ],
+    );
+}
+
+/// Its user wrote a line, and no shell's name.
+fn a_shell_that_is_not_in_the_image_is_named(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    depends_on: {db: {condition: service_healthy}}
+    command: [echo, up]
+  db:
+    image: app:1
+    stop_grace_period: 0s
+    entrypoint: [busybox, sh, -c, "rm /bin/sh; exec busybox sleep 1000"]
+    healthcheck: {test: "true", interval: 500ms, retries: 2}
+"#;
+    let mut run = Up::app(lab, services).start();
+    assert_eq!(run.until_end().code(), Some(1));
+    let words = [
+        "\"web\"",
+        "\"db\"",
+        "\"/bin/sh\" can't be run",
+        "no such shell",
+        "CMD-SHELL",
+    ];
+    assert_words(&run, &words);
+
+    let image = Image::busybox("bare:1").link("bin/sh", "/nowhere");
+    let image = image.entrypoint(&[]).cmd(&["/bin/sh", "-c", "echo up"]);
+    let compose = "x-pod: {images: [./bare.tar]}\nservices:\n  web: {image: 'bare:1'}\n";
+    let up = Up::new(lab).archive("bare.tar", &image).compose(compose);
+    let mut run = up.start();
+    assert_eq!(run.until_end().code(), Some(3));
+    assert_words(
+        &run,
+        &["\"web\"", "\"/bin/sh\" can't be run", "no such shell"],
+    );
 }
 
 fn assert_words(run: &UpRun, words: &[&str]) {

@@ -30,7 +30,10 @@ fuzz_target!(|text: &str| {
             let _ = (error.to_string(), error.render(true));
         }
         Ok(loaded) => {
-            let _ = (engine_checks(&loaded.project), to_json(&loaded.tree, Printed::Project));
+            let _ = (
+                engine_checks(&loaded.project),
+                to_json(&loaded.tree, Printed::Project),
+            );
             let printed = to_yaml(&loaded.tree, Printed::Project);
             // What is inactive is not printed, and what is printed is active.
             let all = LoadOptions {

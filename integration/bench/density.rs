@@ -19,12 +19,20 @@ const CONTAINERS: usize = 3;
 const MEGABYTES: u32 = 20;
 const PATIENCE: Duration = Duration::from_mins(5);
 
-pub(crate) fn run(lab: &Lab, rounds: usize) -> Vec<Table> {
+pub(crate) fn burst(lab: &Lab, rounds: usize) -> Vec<Table> {
+    of_mesos(lab, |lab| at_once(lab, rounds.min(5)))
+}
+
+pub(crate) fn run(lab: &Lab, _rounds: usize) -> Vec<Table> {
+    of_mesos(lab, memory)
+}
+
+fn of_mesos(lab: &Lab, measure: impl FnOnce(&Lab) -> Table) -> Vec<Table> {
     if !host::cgroup_v1() {
         return Vec::new();
     }
     pods::load_image(lab);
-    vec![at_once(lab, rounds.min(5)), memory(lab)]
+    vec![measure(lab)]
 }
 
 /// From the scheduler's ACCEPT to the last `TASK_RUNNING`, and from KILL to the last end.

@@ -28,7 +28,13 @@ fn exec_passes_streams_and_codes(lab: &Lab) {
         (&b"out\n"[..], &b"err\n"[..])
     );
     assert_eq!(run_in(lab, &["web", "sh", "-c", "kill -9 $$"]).0, Some(137));
-    assert_eq!(run_in(lab, &["web", "nowhere"]).0, Some(127));
+    let (code, output) = run_in(lab, &["web", "nowhere"]);
+    assert_eq!(code, Some(127));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("\"nowhere\" can't be run: it is not in the image"),
+        "{told}"
+    );
     assert_eq!(run_in(lab, &["web", "/etc"]).0, Some(126));
     assert_eq!(run_in(lab, &["job", "true"]).0, Some(1), "it has ended");
     assert_eq!(run_in(lab, &["nope", "true"]).0, Some(1));

@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Test> {
     tests![Containerd:
         logs_are_shown_by_service_and_time,
         logs_are_followed_to_the_end,
+        what_a_detached_pod_wrote_stays_until_it_is_taken_away,
     ]
     .into()
 }
@@ -128,4 +129,38 @@ fn logs_are_followed_to_the_end(lab: &Lab) {
 
 fn line(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {
     lines.next().expect("there is a line").expect("it is text")
+}
+
+fn what_a_detached_pod_wrote_stays_until_it_is_taken_away(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    volumes: ["./out:/out"]
+    command: [sh, -c, "until [ -e /out/go ]; do sleep 0.1; done; echo last words; exit 3"]
+"#;
+    let up = Up::app(lab, services).word("-d");
+    let folder = up.folder();
+    fs::create_dir(folder.join("out")).expect("the fixture's folder takes a folder");
+    let mut run = up.start();
+    assert_eq!(run.until_end().code(), Some(0), "{}", run.stderr());
+    let id = run.stdout().trim().to_owned();
+    fs::write(folder.join("out/go"), "").expect("the service's folder takes a file");
+    wait::until("the end of the pod", PATIENCE, || {
+        ok(lab, &["ps", "-A", "-q"]).is_empty().then_some(())
+    });
+    let folder = folder.display().to_string();
+    for which in [["--pod", &id], ["--project-directory", &folder]] {
+        let logs = lab.output(&[&["logs"], &which[..]].concat());
+        assert_eq!(text(&logs), "last words\n");
+        let told = String::from_utf8_lossy(&logs.stderr);
+        for words in [&id[..], "ended at 2", "CE-EXIT", "exit=3", "last words"] {
+            assert!(told.contains(words), "no {words:?} in {told}");
+        }
+    }
+    let row: Value = serde_json::from_str(&ok(lab, &["logs", "--pod", &id, "--format", "json"]))
+        .expect("it is one line of JSON");
+    assert_eq!(row["line"], "last words");
+    let removed = ok(lab, &["down", "--project-directory", &folder]);
+    assert!(removed.contains("logs removed"), "{removed}");
+    assert_eq!(lab.output(&["logs", "--pod", &id]).status.code(), Some(1));
 }

@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_pod_that_is_not_clear_is_told_with_those_there_are,
         stats_tell_what_is_used,
         events_are_told_as_they_happen,
+        events_tell_of_health,
         a_detached_pod_goes_on_alone,
         a_detached_pod_that_fails_says_why,
     ];
@@ -287,7 +288,7 @@ fn events_are_told_as_they_happen(lab: &Lab) {
         .find(|event| event["event"] == "exit" && event["service"] == "only");
     let exit = exit.expect("it was told");
     assert_eq!(exit["exit_code"], 3);
-    let fields = "schema time event pod task project service exit_code";
+    let fields = "schema time event pod task project service exit_code health";
     for event in &seen {
         assert_fields(event, fields);
     }
@@ -295,8 +296,64 @@ fn events_are_told_as_they_happen(lab: &Lab) {
     follow.wait().expect("it ends");
 }
 
+/// The service's health is turned until both ways were told.
+fn events_tell_of_health(lab: &Lab) {
+    let services = r#"
+  web:
+    image: app:1
+    volumes: [./share:/share]
+    stop_grace_period: 0s
+    command: [sleep, "1000"]
+    healthcheck: {test: [CMD, test, -e, /share/well], interval: 100ms, retries: 1}
+"#;
+    let up = Up::app(lab, services);
+    let well = up.folder().join("share/well");
+    fs::create_dir(up.folder().join("share")).expect("the fixture's folder takes a folder");
+    fs::write(&well, "").expect("the service's folder takes a file");
+    let _run = up.start();
+    let until = |health: &str| {
+        wait::until(health, PATIENCE, || {
+            let output = lab.output(&["ps", "--pod", "app", "--format", "json"]);
+            let pods: Value = serde_json::from_slice(&output.stdout).ok()?;
+            (pods[0]["services"][0]["health"] == health).then_some(())
+        });
+    };
+    until("healthy");
+    let mut follow = start(lab, &["events", "--format", "json", "--pod", "app"]);
+    let mut lines = BufReader::new(follow.stdout.take().expect("it is a pipe")).lines();
+    let reader = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            let line = lines.next().expect("it goes on").expect("it is text");
+            let event: Value = serde_json::from_str(&line).expect("it is JSON");
+            assert_eq!(
+                (&event["event"], &event["service"]),
+                (&"health".into(), &"web".into())
+            );
+            seen.push(event["health"].clone());
+        }
+        seen
+    });
+    wait::until("health in the events", PATIENCE, || {
+        fs::remove_file(&well).expect("it is there");
+        until("unhealthy");
+        fs::write(&well, "").expect("the service's folder takes a file");
+        until("healthy");
+        reader.is_finished().then_some(())
+    });
+    let seen = reader.join().expect("it reads");
+    assert!(
+        seen.contains(&"healthy".into()) && seen.contains(&"unhealthy".into()),
+        "{seen:?}"
+    );
+    follow.kill().expect("it runs");
+    follow.wait().expect("it ends");
+}
+
 fn a_detached_pod_goes_on_alone(lab: &Lab) {
-    let mut up = Up::app(lab, TWO).word("-d").start();
+    let up = Up::app(lab, TWO).word("-d");
+    let folder = up.folder().display().to_string();
+    let mut up = up.start();
     assert_eq!(up.until_end().code(), Some(0), "{}", up.stderr());
     let id = up.stdout().trim().to_owned();
     assert_eq!(id.len(), 12, "{id}");
@@ -305,7 +362,14 @@ fn a_detached_pod_goes_on_alone(lab: &Lab) {
         (text(&lab.output(&["logs", "--pod", &id, "--no-log-prefix", "web"])) == "up\n")
             .then_some(())
     });
-    assert!(ok(lab, &["down", "--pod", &id]).contains("ended"));
+    let again = lab.output(&["up", "-d", "--project-directory", &folder]);
+    let told = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        told.contains("runs already here") && told.contains(&id),
+        "{told}"
+    );
+    let ended = ok(lab, &["down", "--project-directory", &folder]);
+    assert_eq!(ended.matches("ended").count(), 2, "{ended}");
     assert!(up.pod_is_gone());
 }
 

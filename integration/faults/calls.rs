@@ -59,10 +59,10 @@ const LAUNCH: [(&str, &str, &str); 8] = [
 
 const START_OF_PAUSE: (&str, &str) = ("Tasks/Start", "pod-");
 
-fn launch<'lab>(lab: &'lab Lab, proxy: &FaultProxy, services: &str) -> TaskRun<'lab> {
+fn launch<'lab>(lab: &'lab Lab, services: &str) -> TaskRun<'lab> {
     Task::app(lab, services)
         .folder("share")
-        .through(proxy, QUICK)
+        .config(QUICK)
         .launch()
 }
 
@@ -128,7 +128,7 @@ fn what_is_refused_once_is_not_seen(lab: &Lab) {
     }
     let again = Fault::at("Containers/Create", How::Refuse(Status::ResourceExhausted));
     proxy.inject(again.nth(2));
-    let mut run = launch(lab, &proxy, SLEEPS);
+    let mut run = launch(lab, SLEEPS);
     run.until_state("TASK_RUNNING");
     let end = assert_killed(&mut run);
     assert!(!end.message().contains("SIGKILL"), "{}", end.message());
@@ -145,7 +145,7 @@ fn a_call_of_a_launch_that_fails(lab: &Lab) {
             let proxy = FaultProxy::start(lab);
             let fault = Fault::at(call, How::Refuse(Status::Internal)).about(about);
             proxy.inject(fault.times(usize::MAX));
-            let mut run = launch(lab, &proxy, SLEEPS);
+            let mut run = launch(lab, SLEEPS);
             assert_launch_failed(&only_end(&mut run), named);
             proxy.assert_met();
         });
@@ -161,7 +161,7 @@ fn a_connection_that_breaks_in_a_launch(lab: &Lab) {
             leaves_nothing(lab, &format!("{how:?} at {call} of {about:?}"), || {
                 let proxy = FaultProxy::start(lab);
                 proxy.inject(Fault::at(call, how).about(about));
-                let mut run = launch(lab, &proxy, SLEEPS);
+                let mut run = launch(lab, SLEEPS);
                 if call == "Tasks/Start" {
                     run.until_state("TASK_RUNNING");
                     assert_killed(&mut run);
@@ -189,7 +189,7 @@ fn what_was_done_and_is_disowned(lab: &Lab) {
         ] {
             proxy.inject(Fault::at(call, How::Disown(Status::Unavailable)));
         }
-        let mut run = launch(lab, &proxy, SLEEPS);
+        let mut run = launch(lab, SLEEPS);
         run.until_state("TASK_RUNNING");
         assert_killed(&mut run);
         proxy.assert_met();
@@ -198,7 +198,7 @@ fn what_was_done_and_is_disowned(lab: &Lab) {
     leaves_nothing(lab, "a task's creation", || {
         let proxy = FaultProxy::start(lab);
         proxy.inject(Fault::at("Tasks/Create", How::Disown(Status::Unavailable)).about(".one"));
-        let mut run = launch(lab, &proxy, SLEEPS);
+        let mut run = launch(lab, SLEEPS);
         let end = only_end(&mut run);
         assert_launch_failed(&end, "injected");
         assert!(!end.message().contains("exists"), "{}", end.message());
@@ -217,7 +217,7 @@ fn a_restart_goes_on_after_calls_that_fail_once(lab: &Lab) {
     ] {
         proxy.inject(fault.about(".one"));
     }
-    let mut run = launch(lab, &proxy, FAILS);
+    let mut run = launch(lab, FAILS);
     let end = only_end(&mut run);
     assert_eq!(end.state(), "TASK_FAILED");
     for word in ["CE-EXIT", "after 2 restarts: exit=1"] {
@@ -231,7 +231,7 @@ fn a_restart_that_is_not_answered(lab: &Lab) {
     let proxy = FaultProxy::start(lab);
     let create = Fault::at("Tasks/Create", How::Swallow).about(".one");
     proxy.inject(create.nth(2).times(usize::MAX));
-    let mut run = launch(lab, &proxy, FAILS);
+    let mut run = launch(lab, FAILS);
     let end = only_end(&mut run);
     assert_launch_failed(&end, "Tasks.Create");
     assert!(
@@ -246,7 +246,7 @@ fn a_kill_that_fails(lab: &Lab) {
     let services = SLEEPS.replace("image: app:1", "image: app:1\n    stop_grace_period: 1s");
     let proxy = FaultProxy::start(lab);
     proxy.inject(Fault::at("Tasks/Kill", How::Refuse(Status::Internal)).times(usize::MAX));
-    let mut run = launch(lab, &proxy, &services);
+    let mut run = launch(lab, &services);
     run.until_state("TASK_RUNNING");
     let pod = run.pod();
     let end = assert_killed(&mut run);
@@ -271,7 +271,7 @@ fn a_delete_that_fails_once(lab: &Lab) {
         leaves_nothing(lab, &format!("{call} of {about:?}"), || {
             let proxy = FaultProxy::start(lab);
             proxy.inject(Fault::at(call, How::Refuse(Status::Internal)).about(about));
-            let mut run = launch(lab, &proxy, SLEEPS);
+            let mut run = launch(lab, SLEEPS);
             run.until_state("TASK_RUNNING");
             let end = assert_killed(&mut run);
             assert!(!end.message().contains("shim"), "{}", end.message());
@@ -299,7 +299,7 @@ fn ends_unheard(lab: &Lab, wait: Fault, how: &str) {
     for topic in ["/tasks/exit", "/tasks/delete"] {
         proxy.inject(Fault::of_events(topic, How::Lose).about(".one"));
     }
-    let mut run = launch(lab, &proxy, WAITS);
+    let mut run = launch(lab, WAITS);
     run.until_state("TASK_RUNNING");
     proxy.inject(wait.about(".one"));
     fs::write(run.sandbox().join("share/go"), "").expect("the sandbox is there");
@@ -313,7 +313,7 @@ fn ends_unheard(lab: &Lab, wait: Fault, how: &str) {
 fn the_event_of_the_pause_container_is_lost(lab: &Lab) {
     let proxy = FaultProxy::start(lab);
     proxy.inject(Fault::of_events("/tasks/exit", How::Lose));
-    let mut run = launch(lab, &proxy, SLEEPS);
+    let mut run = launch(lab, SLEEPS);
     run.until_state("TASK_RUNNING");
     let pause = part(&run.pod(), "pause");
     kill(pause, Signal::SIGKILL).expect("it lives");
@@ -328,7 +328,7 @@ fn events_that_come_twice_or_late(lab: &Lab) {
     for how in [How::Double, How::AfterNext] {
         let proxy = FaultProxy::start(lab);
         proxy.inject(Fault::of_events("/tasks/exit", how).about(".one"));
-        let mut run = launch(lab, &proxy, FAILS);
+        let mut run = launch(lab, FAILS);
         let end = only_end(&mut run);
         assert_eq!(end.state(), "TASK_FAILED");
         let message = end.message();
@@ -352,7 +352,7 @@ fn a_refusal_tells_nothing_of_crun(lab: &Lab) {
     // As often as it is tried.
     let create = Fault::at("Tasks/Create", How::Refuse(Status::Unavailable)).about("pod-");
     proxy.inject(create.times(4));
-    let mut run = Task::app(lab, SLEEPS).through(&proxy, "").launch();
+    let mut run = Task::app(lab, SLEEPS).config("").launch();
     assert_launch_failed(&only_end(&mut run), "Tasks.Create");
     assert!(!memo.exists(), "what crun can do was never seen");
     proxy.assert_met();

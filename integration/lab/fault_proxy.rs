@@ -1,4 +1,4 @@
-//! A relay before containerd that makes single calls fail: refused, done but disowned, never
+//! A relay in the place of containerd's socket that makes single calls fail: refused, done but disowned, never
 //! answered, cut off with their connection; and events be lost, told twice, or late.
 //!
 //! It injects what the real one does not show on demand; all else passes through as it is. It knows
@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::future::pending;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -22,7 +22,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Lab;
-use super::containerd::Containerd;
 
 /// A status of gRPC's, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,46 +131,42 @@ impl Faults {
     }
 }
 
-/// A relay that runs. It ends when it is dropped.
+/// A relay that runs. It ends when it is dropped, and containerd has its socket back.
 #[derive(Debug)]
 pub(crate) struct FaultProxy {
     socket: PathBuf,
+    /// Where containerd listens meanwhile: a socket goes with its file.
+    behind: PathBuf,
     faults: Arc<Faults>,
     stop: CancellationToken,
     relay: Option<JoinHandle<()>>,
 }
 
 impl FaultProxy {
-    /// Before the lab's containerd.
+    /// Before the lab's containerd. It has its name, since shims call their sockets after it.
     pub(crate) fn start(lab: &Lab) -> Self {
-        Self::before(lab.containerd(), &lab.fixture())
-    }
-
-    /// Before this containerd, with its socket in this folder.
-    pub(crate) fn before(containerd: &Containerd, folder: &Path) -> Self {
-        let socket = folder.join("proxy.sock");
+        let socket = lab.containerd().socket();
+        let behind = socket.with_extension("behind");
+        fs::rename(&socket, &behind).expect("containerd runs");
         let faults = Arc::new(Faults::default());
         let stop = CancellationToken::new();
         let relay = {
-            let (socket, target) = (socket.clone(), containerd.socket());
+            let (socket, target) = (socket.clone(), behind.clone());
             let (faults, stop) = (Arc::clone(&faults), stop.clone());
             let runtime = Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a runtime for a relay can be made");
             let entered = runtime.enter();
-            let listener = UnixListener::bind(socket).expect("the fixture's folder takes a socket");
+            let listener = UnixListener::bind(socket).expect("the name is free");
             drop(entered);
             thread::spawn(move || runtime.block_on(relay(listener, target, faults, stop)))
         };
         Self {
             socket,
+            behind,
             faults,
             stop,
             relay: Some(relay),
         }
-    }
-
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
     }
 
     pub(crate) fn inject(&self, fault: Fault) {
@@ -194,7 +189,9 @@ impl Drop for FaultProxy {
         if let Some(relay) = self.relay.take() {
             let _ = relay.join();
         }
-        let _ = fs::remove_file(&self.socket);
+        if let Err(error) = fs::rename(&self.behind, &self.socket) {
+            eprintln!("{}: {error}", self.behind.display());
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::fault_proxy::FaultProxy;
 use super::pod::{self, Pod, Process};
 pub(crate) use super::update::Update;
 use super::{Containerd, EXECUTOR, Evidence, Lab};
@@ -154,17 +153,8 @@ impl<'lab> Task<'lab> {
 
     /// On another containerd than the lab's, under this configuration.
     pub(crate) fn on(self, containerd: &Containerd, config: &str) -> Self {
-        self.at(&containerd.socket(), config)
-    }
-
-    /// Through a relay before containerd, under this configuration.
-    pub(crate) fn through(self, proxy: &FaultProxy, config: &str) -> Self {
-        self.at(proxy.socket(), config)
-    }
-
-    fn at(self, socket: &Path, config: &str) -> Self {
         let usual = self.lab.containerd().socket().display().to_string();
-        let other = socket.display().to_string();
+        let other = containerd.socket().display().to_string();
         let (options, _) = self.lab.options_with(config);
         let options = options.join(" ").replace(&usual, &other);
         self.executor(&format!("exec ./compose-executor {options}"))

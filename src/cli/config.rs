@@ -42,7 +42,7 @@ pub struct ConfigArgs {
     /// Print the profiles' names, a line each
     #[arg(long)]
     pub profiles: bool,
-    /// Print the variables that files are interpolated with
+    /// Print the variables that files are interpolated with, but for secrets' contents
     #[arg(long)]
     pub environment: bool,
     /// Print a hash of each of these services (a comma between them; `*` is all)
@@ -154,8 +154,7 @@ fn text(args: &ConfigArgs, mut options: LoadOptions) -> Result<String, CommandEr
     } else if args.images {
         lines(images(&loaded))
     } else if args.environment {
-        let variables = loaded.environment.iter();
-        lines(variables.map(|(name, value)| format!("{name}={value}")))
+        lines(variables(&loaded))
     } else {
         print(args.format, tree, Printed::Project)
     })
@@ -187,6 +186,14 @@ fn lines(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 fn names<'t>(tree: &'t Node, section: &str) -> BTreeSet<&'t str> {
     let section = tree.get(section).and_then(Node::as_map);
     section.into_iter().flat_map(Map::keys).collect()
+}
+
+/// The variables that files are interpolated with, but for the contents of secrets.
+fn variables(loaded: &Loaded) -> Vec<String> {
+    let all = loaded.environment.iter();
+    all.filter(|(name, _)| !loaded.secret_variables.contains(*name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
 }
 
 /// What each service runs: its image, or what one built for it would be called.
@@ -233,4 +240,26 @@ fn hashes(tree: &Node, services: &str) -> Result<String, ConfigError> {
         out.push('\n');
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secrets_content_is_not_among_the_variables() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "services: {a: {image: i}}\nsecrets: {s: {environment: TOKEN}}\n";
+        std::fs::write(folder.path().join("compose.yaml"), text).unwrap();
+        let mut options = LoadOptions::new(folder.path());
+        for (name, value) in [("TOKEN", "hunter2"), ("TAG", "1")] {
+            options
+                .environment
+                .insert(name.to_owned(), value.to_owned());
+        }
+        let loaded = load(&options, &DiskFiles::new(options.limits.file_bytes)).unwrap();
+        let printed = variables(&loaded);
+        assert!(printed.contains(&"TAG=1".to_owned()));
+        assert!(!printed.concat().contains("hunter2"));
+    }
 }

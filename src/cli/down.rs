@@ -10,9 +10,10 @@ use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use super::plan;
-use super::pod_flags::{Otherwise, PodFlags};
+use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use crate::executor::with_causes;
+use crate::journal::EndedPod;
 use crate::operator::down::{self, Down};
 use crate::supervisor::kept::{self, KeptError};
 
@@ -25,9 +26,9 @@ use crate::supervisor::kept::{self, KeptError};
   compose-executor down -v                 and the named volumes of the project, with all that is in them
 
 Services are stopped in the reverse of their start, each with its stop_signal and
-stop_grace_period. A pod of Mesos' is ended through its executor, and with it the executor's other
-tasks; its framework is told that the task was killed, and may start another. Exits with 4 when
-something is left.")]
+stop_grace_period. What a detached pod wrote that has ended by itself is removed too. A pod of
+Mesos' is ended through its executor, and with it the executor's other tasks; its framework is told
+that the task was killed, and may start another. Exits with 4 when something is left.")]
 pub(super) struct DownArgs {
     #[command(flatten)]
     pods: PodFlags,
@@ -47,9 +48,7 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pods = args
-        .pods
-        .select(project, host, environment, Otherwise::None)?;
+    let (pods, over) = args.pods.to_end(project, host, environment)?;
     let folders = host.folders();
     // Read before anything ends: a file that can't be read names no volumes.
     let volumes = if args.volumes {
@@ -58,7 +57,7 @@ pub(super) fn run(
     } else {
         Vec::new()
     };
-    if pods.is_empty() && volumes.is_empty() {
+    if pods.is_empty() && over.is_empty() && volumes.is_empty() {
         exit::warn("compose-executor: no pod to end");
     }
     let limit = args.timeout.map(Duration::from_secs);
@@ -66,14 +65,19 @@ pub(super) fn run(
         let results = Box::pin(down::down(&pods, &folders, limit)).await;
         results.map_err(CommandError::failed)
     })?;
+    // A detached pod keeps what it wrote when it ends, by us or not.
+    for pod in pods.iter().chain(&over) {
+        EndedPod::forget(&folders, &pod.record.pod).map_err(CommandError::failed)?;
+    }
     let removed: Vec<_> = volumes
         .iter()
         .map(|name| (name, kept::remove(&folders, name)))
         .collect();
-    let ended = pods.iter().zip(&results);
+    let ended = pods.iter().zip(results.iter().map(|result| word(*result)));
+    let ended = ended.chain(over.iter().map(|pod| (pod, "logs removed")));
     let text = match args.format {
         Format::Table => {
-            let pods = ended.map(|(pod, result)| format!("{}: {}\n", pod.title(), word(*result)));
+            let pods = ended.map(|(pod, result)| format!("{}: {}\n", pod.title(), result));
             let volumes = removed
                 .iter()
                 .map(|(name, result)| format!("volume {name}: {}\n", fate(result)));
@@ -85,7 +89,7 @@ pub(super) fn run(
                     "schema": 1,
                     "pod": pod.record.pod.as_str(),
                     "task": pod.record.task,
-                    "result": word(*result),
+                    "result": result,
                 })
             });
             let volumes = removed.iter().map(

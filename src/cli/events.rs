@@ -11,7 +11,7 @@ use super::containerd::likely_socket;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
-use super::pod_flags::{Otherwise, PodFlags};
+use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use crate::containerd::rfc3339;
 use crate::executor::config::Config;
@@ -25,7 +25,8 @@ use crate::supervisor::host::NAMESPACE;
   compose-executor events --pod 3f2a         of one pod
   compose-executor events --format json      an object a line, with \"schema\": 1
 
-Events: create, start, exit (with its code), oom, remove. One without a service is the pod's own: of
+Events: create, start, exit (with its code), oom, remove, health (healthy or unhealthy, when it has
+changed). One without a service is the pod's own: of
 its pause container, which comes first and goes last.")]
 pub(super) struct EventsArgs {
     #[command(flatten)]
@@ -42,9 +43,7 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let config = Config::load(host.config.as_deref())?;
     let socket = likely_socket(host, &config, environment);
-    let pods = args
-        .pods
-        .select(project, host, environment, Otherwise::All)?;
+    let pods = args.pods.select(project, host, environment)?;
     let mut containerds: BTreeSet<_> = pods
         .iter()
         .map(|pod| &pod.record.containerd)
@@ -55,7 +54,8 @@ pub(super) fn run(
     let wanted: BTreeSet<String> = pods.iter().map(|pod| pod.record.pod.to_string()).collect();
     block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
-        let mut follower = Follower::start(host.folders(), containerds);
+        let follower = Follower::start(host.folders(), containerds);
+        let mut follower = follower.map_err(CommandError::failed)?;
         loop {
             let event = tokio::select! {
                 event = follower.next() => event,
@@ -78,17 +78,22 @@ pub(super) fn run(
 fn people(event: &PodEvent) -> String {
     let at = rfc3339(event.at);
     let service = event.service.as_deref().unwrap_or("-");
-    let code = match event.what {
+    let more = match event.what {
         What::Exited { code } => format!(" {code}"),
+        What::Health(health) => format!(" {}", health.word()),
         _ => String::new(),
     };
     let what = event.what.word();
-    format!("{at} {} {} {service} {what}{code}\n", event.pod, event.task)
+    format!("{at} {} {} {service} {what}{more}\n", event.pod, event.task)
 }
 
 fn show(event: &PodEvent) -> String {
     let code = match event.what {
         What::Exited { code } => Some(code),
+        _ => None,
+    };
+    let health = match event.what {
+        What::Health(health) => Some(health),
         _ => None,
     };
     let row = json!({
@@ -100,6 +105,7 @@ fn show(event: &PodEvent) -> String {
         "project": event.project,
         "service": event.service,
         "exit_code": code,
+        "health": health,
     });
     format!("{row}\n")
 }

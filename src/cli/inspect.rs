@@ -7,7 +7,7 @@ use super::Environment;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::HostFlags;
-use super::pod_flags::{Otherwise, PodFlags};
+use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use super::ps;
 use crate::operator::state::{self, PodState};
@@ -35,9 +35,7 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pods = args
-        .pods
-        .select(project, host, environment, Otherwise::All)?;
+    let pods = args.pods.select(project, host, environment)?;
     let shown = block_on(async {
         let mut shown = Vec::new();
         for state in state::look(pods, &host.folders()).await {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::json;
@@ -16,9 +16,10 @@ use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use crate::compose::units;
 use crate::containerd::{parse_rfc3339, rfc3339};
-use crate::journal::PodLock;
+use crate::journal::{EndedPod, PodLock};
 use crate::logfile::Side;
 use crate::operator::logs::{Piece, PodLogs, Wanted};
+use crate::operator::pods::HostPod;
 
 /// Between two looks at logs that are followed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -33,7 +34,8 @@ const LOOK: Duration = Duration::from_millis(100);
   compose-executor logs --format json            an object a line
 
 What a service wrote to its standard error is written to standard error. Before the command, -f
-names a Compose file.")]
+names a Compose file. A detached pod's logs stay when it has ended, until `down` or the end of its
+project's next one; then standard error also says how it ended.")]
 pub(super) struct LogsArgs {
     #[command(flatten)]
     pods: PodFlags,
@@ -82,7 +84,8 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pod = args.pods.one(project, host, environment)?;
+    let since = args.since.as_deref().map(since).transpose()?;
+    let pod = args.pods.one_even_ended(project, host, environment)?;
     let services = if args.services.is_empty() {
         pod.services()
     } else {
@@ -92,7 +95,7 @@ pub(super) fn run(
         args.services.clone()
     };
     let wanted = Wanted {
-        since: args.since.as_deref().map(since).transpose()?,
+        since,
         tail: args.tail.0,
     };
     let mut logs = PodLogs::open(&pod, &services, wanted).map_err(CommandError::failed)?;
@@ -113,11 +116,29 @@ pub(super) fn run(
                 show.write(&piece).map_err(CommandError::Output)?;
             }
             if !args.follow || !lives {
+                if args.format == Format::Table {
+                    tell_end(host, &pod)?;
+                }
                 return Ok(exit::SUCCESS);
             }
             sleep(LOOK).await;
         }
     })
+}
+
+/// Says of a pod that is over when and how it ended.
+fn tell_end(host: &HostFlags, pod: &HostPod) -> Result<(), CommandError> {
+    let ended = EndedPod::all(&host.folders()).map_err(CommandError::failed)?;
+    let Some(ended) = ended.iter().find(|it| it.record.pod == pod.record.pod) else {
+        return Ok(());
+    };
+    let at = rfc3339(UNIX_EPOCH + Duration::from_secs(ended.end.at));
+    let title = pod.title();
+    let message = &ended.end.message;
+    exit::warn(&format!(
+        "compose-executor: the pod {title} ended at {at}: {message}"
+    ));
+    Ok(())
 }
 
 fn since(text: &str) -> Result<SystemTime, CommandError> {

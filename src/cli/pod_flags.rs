@@ -8,6 +8,7 @@ use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
 use crate::executor::with_causes;
 use crate::operator::pods::{self, HostPod, Selector};
+use crate::pod::names::PodId;
 
 /// Flags of every command about pods that run.
 #[derive(Clone, Debug, Default, Args)]
@@ -20,30 +21,21 @@ pub(super) struct PodFlags {
     all: bool,
 }
 
-/// What is meant when no pod of the current folder's project is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Otherwise {
-    /// All pods of the host: the command only looks.
-    All,
-    /// Nothing: the command ends what it finds.
-    None,
-}
-
 impl PodFlags {
     /// The pods that are meant: those that are named, or the project's that is named, or those of
-    /// the project in the current folder, as Docker Compose has it.
+    /// the project in the current folder, as Docker Compose has it. Where that has none, all are
+    /// meant: whoever asks only looks.
     pub(super) fn select(
         &self,
         project: &ProjectFlags,
         host: &HostFlags,
         environment: &Environment,
-        otherwise: Otherwise,
     ) -> Result<Vec<HostPod>, CommandError> {
         let pods = all(host)?;
         let selector = self.selector(project, environment)?;
         let found = selector.of(pods.clone()).map_err(CommandError::failed)?;
-        match (&selector, otherwise) {
-            (Selector::Folder(_), Otherwise::All) if found.is_empty() => Ok(pods),
+        match selector {
+            Selector::Folder(_) if found.is_empty() => Ok(pods),
             _ => Ok(found),
         }
     }
@@ -63,6 +55,52 @@ impl PodFlags {
             selector => selector,
         };
         selector.one_of(pods).map_err(CommandError::failed)
+    }
+
+    /// The one pod that is meant, among those too that are over but for what they wrote: where a pod
+    /// of the current folder or of the named project is wanted, the last one.
+    pub(super) fn one_even_ended(
+        &self,
+        project: &ProjectFlags,
+        host: &HostFlags,
+        environment: &Environment,
+    ) -> Result<HostPod, CommandError> {
+        let selector = self.selector(project, environment)?;
+        let is_here = selector.of(all(host)?).is_ok_and(|pods| !pods.is_empty());
+        if !is_here {
+            let ended = pods::ended(&host.folders()).map_err(CommandError::failed)?;
+            // A word may mean two of them; what is said then is what is said of those that live.
+            if let Ok(ended) = selector.of(ended)
+                && let Some(last) = ended.into_iter().next()
+            {
+                return Ok(last);
+            }
+        }
+        self.one(project, host, environment)
+    }
+
+    /// The pods to be ended, and those that are over but for what they wrote.
+    pub(super) fn to_end(
+        &self,
+        project: &ProjectFlags,
+        host: &HostFlags,
+        environment: &Environment,
+    ) -> Result<(Vec<HostPod>, Vec<HostPod>), CommandError> {
+        let ended = pods::ended(&host.folders()).map_err(CommandError::failed)?;
+        // Read after those: a pod may be in both lists, and never in none.
+        let pods = all(host)?;
+        let is_there = |id: &PodId| pods.iter().any(|pod| pod.record.pod == *id);
+        let ended: Vec<_> = ended
+            .into_iter()
+            .filter(|it| !is_there(&it.record.pod))
+            .collect();
+        let selector = self.selector(project, environment)?;
+        match (selector.of(pods), selector.of(ended)) {
+            (Ok(pods), Ok(ended)) => Ok((pods, ended)),
+            (Ok(pods), Err(_)) => Ok((pods, Vec::new())),
+            (Err(_), Ok(ended)) => Ok((Vec::new(), ended)),
+            (Err(error), Err(_)) => Err(CommandError::failed(error)),
+        }
     }
 
     /// Whether some pods are named, and not just those that are here.

@@ -9,7 +9,7 @@ use super::Environment;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
-use super::pod_flags::{Otherwise, PodFlags};
+use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use super::table::table;
 use crate::containerd::rfc3339;
@@ -42,9 +42,7 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pods = args
-        .pods
-        .select(project, host, environment, Otherwise::All)?;
+    let pods = args.pods.select(project, host, environment)?;
     if args.quiet {
         let ids: Vec<String> = pods
             .iter()

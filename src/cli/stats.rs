@@ -12,7 +12,7 @@ use super::Environment;
 use super::context::block_on;
 use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
-use super::pod_flags::{Otherwise, PodFlags};
+use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use super::table::{bytes, table};
 use crate::operator::pods::HostPod;
@@ -46,7 +46,7 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pods = || args.pods.select(project, host, environment, Otherwise::All);
+    let pods = || args.pods.select(project, host, environment);
     let mut known = pods()?;
     let mut watch = Watch::begin(&known).map_err(CommandError::failed)?;
     let once = args.no_stream || (args.format == Format::Table && !io::stdout().is_terminal());

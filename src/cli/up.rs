@@ -18,9 +18,11 @@ use super::host_flags::HostFlags;
 use super::project::ProjectFlags;
 use super::{Environment, plan, policy};
 use crate::compose::Loaded;
+use crate::compose::model::Project;
 use crate::executor::config::{Config, LogLevel};
-use crate::executor::{LogTarget, silent, unmet, with_causes};
-use crate::journal::Owner;
+use crate::executor::{LogTarget, message};
+use crate::journal::{EndedPod, Owner};
+use crate::operator::pods::{self, OwnerState};
 use crate::pod::names::PodId;
 use crate::pod::plan::PodPlan;
 use crate::supervisor::checks::ChecksPlan;
@@ -30,7 +32,7 @@ use crate::supervisor::logs::Prefix;
 use crate::supervisor::obstacles;
 use crate::supervisor::pod::{Pod, PodRequest};
 use crate::supervisor::report::{
-    EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason,
+    EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason, Unmet,
 };
 use crate::supervisor::user_files::UserFiles;
 
@@ -44,8 +46,8 @@ use crate::supervisor::user_files::UserFiles;
   compose-executor up --containerd managed     a containerd of our own, for as long as it is needed
 
 Ctrl-C stops the services in the reverse of their start, each with its stop_signal and
-stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`, and its logs go
-with it; `logs -f` beside it has them to the last line. Exits with the main service's code, else the
+stop_grace_period; a second Ctrl-C kills them. A detached pod is ended by `down`; of one that ends by
+itself `logs` shows what it wrote and how it ended. Exits with the main service's code, else the
 first failure's, else 0; 130 after Ctrl-C.")]
 pub(super) struct UpArgs {
     #[command(flatten)]
@@ -87,8 +89,10 @@ pub(super) fn run(
     let unique = format!("{}-{unique}", std::process::id());
     let plan = plan::plan(&project, host, &config, &unique)?;
     let loaded = project.loaded;
+    tell_of_others(host, &loaded.project);
     let detached = args.detach.supervise.then(Detached::begin).transpose();
     let mut background = Background {
+        is_detached: args.detach.supervise,
         detached: detached.map_err(CommandError::failed)?,
         log,
     };
@@ -109,6 +113,29 @@ pub(super) fn run(
     });
     background.end();
     result
+}
+
+/// A project may have several pods side by side. Who has forgotten one, and not Docker Compose, which
+/// would change that one, is told.
+fn tell_of_others(host: &HostFlags, project: &Project) {
+    // Those that can't be read are told of by those who look for them.
+    let Ok((pods, _)) = pods::all(&host.folders()) else {
+        return;
+    };
+    let others: Vec<&str> = pods
+        .iter()
+        .filter(|pod| pod.owner == OwnerState::Alive)
+        .map(|pod| &pod.record)
+        .filter(|it| it.project == project.name && it.sandbox == project.working_dir)
+        .map(|record| record.pod.as_str())
+        .collect();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        exit::warn(&format!(
+            "warning: the project \"{}\" runs already here, as {others}; this is another pod beside it: `down` ends all",
+            project.name
+        ));
+    }
 }
 
 async fn run_pod(
@@ -152,6 +179,7 @@ async fn run_pod(
 
 /// What is different where nobody sits at a terminal.
 struct Background {
+    is_detached: bool,
     /// None at a terminal, and once the pod runs or has failed.
     detached: Option<Detached>,
     log: LogTarget,
@@ -169,6 +197,16 @@ impl Background {
             Err(error) => warn!(%error, "what happens to the pod is not written down"),
         }
         detached.ready(pod);
+    }
+
+    /// The pod is over, and nobody has seen what it wrote.
+    fn keep(&self, host: &Host, pod: &PodId, end: &PodEnd) {
+        if !self.is_detached {
+            return;
+        }
+        if let Err(error) = EndedPod::keep(host.folders(), pod, &message(end)) {
+            warn!(%error, "what the pod wrote is not kept");
+        }
     }
 
     /// Whatever is to be told now is told to whoever waits for the pod.
@@ -195,7 +233,10 @@ async fn follow(
         tokio::select! {
             report = told.recv() => match report {
                 Some((id, PodReport::Running { .. })) => background.running(&host, &id),
-                Some((_, PodReport::Ended(end))) => break end,
+                Some((id, PodReport::Ended(end))) => {
+                    background.keep(&host, &id, &end);
+                    break end;
+                }
                 Some((_, report)) => debug!(?report, "the pod goes on"),
                 None => return Ok(exit::OWN_FAULT),
             },
@@ -224,42 +265,11 @@ fn stop(pod: &Pod, asked: &mut bool) {
     pod.stop(StopReason::Signal, within);
 }
 
+/// Says why a pod has ended by itself, in the words that a framework would get.
 fn tell(end: &PodEnd) {
-    let text = match &end.cause {
-        EndCause::Finished | EndCause::Stopped(_) => return,
-        EndCause::ServiceFailed(service) => {
-            let service = &end.services[*service];
-            let ServiceState::Exited(exit) = service.state else {
-                return;
-            };
-            let oom = exit.oom.map_or("", |_| " (out of memory)");
-            format!(
-                "service \"{}\" failed: {}{oom}",
-                service.service, exit.status
-            )
-        }
-        EndCause::DependencyUnmet {
-            service, on, why, ..
-        } => unmet(&end.services[*service].service, &end.services[*on], *why),
-        EndCause::Unhealthy { service, probes } => {
-            let last = probes.last().map(String::as_str).unwrap_or_default();
-            format!(
-                "service \"{}\" is unhealthy: {last}",
-                end.services[*service].service
-            )
-        }
-        EndCause::CheckFailed { output } => output.clone(),
-        EndCause::LaunchFailed(error) => {
-            let place = end.place.iter().map(|place| format!("{place}: "));
-            place.collect::<String>() + &with_causes(error)
-        }
-        EndCause::ShimDied => "the shim of the pod's containers was killed from outside".to_owned(),
-        EndCause::ShimSilent(service) => silent(end, *service),
-        EndCause::SandboxDied => "the pod's pause container was killed from outside".to_owned(),
-        EndCause::RuntimeLost => "containerd does not answer any more".to_owned(),
-        EndCause::Fault => "a fault of our own; the pod was killed".to_owned(),
-    };
-    exit::warn(&format!("compose-executor: {text}"));
+    if !matches!(end.cause, EndCause::Finished | EndCause::Stopped(_)) {
+        exit::warn(&format!("compose-executor: {}", message(end)));
+    }
 }
 
 fn code(end: &PodEnd, main: Option<&str>) -> u8 {
@@ -276,14 +286,19 @@ fn code(end: &PodEnd, main: Option<&str>) -> u8 {
                 .find(|service| Some(service.service.as_str()) == main);
             main.and_then(of).unwrap_or(exit::SUCCESS)
         }
-        EndCause::ServiceFailed(service) | EndCause::DependencyUnmet { on: service, .. } => {
-            of(&end.services[*service])
-                .filter(|&code| code != exit::SUCCESS)
-                .unwrap_or(exit::FAILURE)
-        }
+        EndCause::ServiceFailed(service)
+        | EndCause::DependencyUnmet {
+            on: service,
+            why: Unmet::Failed | Unmet::EndedUnhealthy,
+            ..
+        } => of(&end.services[*service])
+            .filter(|&code| code != exit::SUCCESS)
+            .unwrap_or(exit::FAILURE),
         EndCause::LaunchFailed(error) if error.is_users() => exit::REFUSED,
         EndCause::Fault => exit::OWN_FAULT,
-        EndCause::LaunchFailed(_)
+        // What was unhealthy has ended by our own signal, if it has: its code says nothing.
+        EndCause::DependencyUnmet { .. }
+        | EndCause::LaunchFailed(_)
         | EndCause::Unhealthy { .. }
         | EndCause::CheckFailed { .. }
         | EndCause::SandboxDied

@@ -4,7 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::merge::{by_name, dependency, to_text};
 use super::node::{Map, Node, Value};
 use super::path::Path;
-use super::short_port;
+use super::short_port::{self, ShortPort};
 use super::short_volume::{self, ShortVolume};
 use super::source::Span;
 
@@ -13,6 +13,8 @@ use super::source::Span;
 pub(super) struct Canonical {
     /// With variables still in the texts, a short form that can't be read stays as it is.
     pub lenient: bool,
+    /// How many ports the ranges may still stand for.
+    pub ports_left: usize,
     pub errors: Vec<Diagnostic>,
     pub warnings: Vec<Diagnostic>,
     /// What Docker Compose takes and no container can have: errors of a launch.
@@ -147,6 +149,9 @@ impl Canonical {
         let Value::List(items) = &mut node.value else {
             return;
         };
+        if self.ports_left == 0 && !self.errors.is_empty() {
+            return;
+        }
         let given = self.lenient.then(|| items.clone());
         let mut ports = Vec::with_capacity(items.len());
         for (index, item) in std::mem::take(items).into_iter().enumerate() {
@@ -164,21 +169,21 @@ impl Canonical {
                 }
             };
             match short_port::parse(&short) {
-                Ok(parsed) => ports.extend(parsed.into_iter().map(|port| {
-                    let mut node = Node::map(item.span);
-                    let map = node.as_map_mut().expect("made as a mapping");
-                    let target = Value::Int(i64::from(port.target));
-                    map.insert_made("mode", Node::string("ingress", item.span));
-                    if let Some(ip) = port.host_ip {
-                        map.insert_made("host_ip", Node::string(ip, item.span));
-                    }
-                    map.insert_made("target", Node::new(target, item.span));
-                    if let Some(published) = port.published {
-                        map.insert_made("published", Node::string(published, item.span));
-                    }
-                    map.insert_made("protocol", Node::string(port.protocol, item.span));
-                    node
-                })),
+                Ok(parsed) if parsed.len() > self.ports_left => {
+                    self.ports_left = 0;
+                    let path = path.item(index);
+                    self.errors.push(
+                        Diagnostic::invalid(format!(
+                            "{path}: the project's ranges stand for more ports than it may have values"
+                        ))
+                        .at(item.span),
+                    );
+                    return;
+                }
+                Ok(parsed) => {
+                    self.ports_left -= parsed.len();
+                    ports.extend(parsed.into_iter().map(|port| long_port(port, item.span)));
+                }
                 Err(problem) => match given {
                     // Short and long forms are not mixed: the list stays as it was written.
                     Some(given) => {
@@ -356,6 +361,22 @@ fn develop(node: &mut Node) {
             }
         }
     }
+}
+
+fn long_port(port: ShortPort, span: Span) -> Node {
+    let mut node = Node::map(span);
+    let map = node.as_map_mut().expect("made as a mapping");
+    map.insert_made("mode", Node::string("ingress", span));
+    if let Some(ip) = port.host_ip {
+        map.insert_made("host_ip", Node::string(ip, span));
+    }
+    let target = Value::Int(i64::from(port.target));
+    map.insert_made("target", Node::new(target, span));
+    if let Some(published) = port.published {
+        map.insert_made("published", Node::string(published, span));
+    }
+    map.insert_made("protocol", Node::string(port.protocol, span));
+    node
 }
 
 fn long_volume(volume: &ShortVolume, span: Span) -> Node {

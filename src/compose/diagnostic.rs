@@ -3,14 +3,14 @@
 use super::source::{SourceMap, Span};
 
 /// How grave a diagnostic is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     Warning,
     Error,
 }
 
 /// What kind of refusal an error is; it decides a task's reason and a command's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The file is wrong: no Compose implementation could run it.
     Invalid,
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// A place with a word on what it has to do with the message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     pub span: Span,
     /// May be empty: then the place speaks for itself.
@@ -29,7 +29,7 @@ pub struct Label {
 }
 
 /// One error or warning.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     pub severity: Severity,
     pub kind: Kind,

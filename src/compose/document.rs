@@ -63,9 +63,11 @@ impl Loading<'_> {
         }
         let mut canonical = Canonical {
             lenient: !self.options.interpolate,
+            ports_left: self.nodes_left,
             ..Canonical::default()
         };
         canonical.project(&mut tree);
+        self.nodes_left = canonical.ports_left;
         self.errors.extend(canonical.errors);
         canonical.warnings.into_iter().for_each(|w| self.warn(w));
         self.deferred.extend(canonical.deferred);
@@ -82,7 +84,7 @@ impl Loading<'_> {
         } = pass;
         self.errors.extend(errors);
         for warning in warnings {
-            if !self.warnings.iter().any(|w| w.message == warning.message) {
+            if self.warned_of_variables.insert(warning.message.clone()) {
                 self.warnings.push(warning);
             }
         }

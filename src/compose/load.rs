@@ -10,7 +10,7 @@
 //! 7. Leave out what no active profile has, check the rest ([`super::references`]).
 //! 8. Read env files and label files; drop what nothing uses; decode ([`super::decode`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, Decoder};
@@ -104,6 +104,8 @@ pub struct Loaded {
     pub profiles: Vec<String>,
     /// What variables were looked up in, `.env` and the project's name included.
     pub environment: BTreeMap<String, String>,
+    /// The variables of those whose values are secrets' contents: these are not to be printed.
+    pub secret_variables: BTreeSet<String>,
     pub sources: SourceMap,
     pub warnings: Vec<Diagnostic>,
 }
@@ -153,6 +155,7 @@ pub fn load(options: &LoadOptions, files: &dyn Files) -> Result<Loaded, LoadErro
             tree: parts.tree,
             profiles: parts.profiles,
             environment: parts.environment,
+            secret_variables: parts.secret_variables,
             sources: loading.sources,
             warnings: loading.warnings,
         }),
@@ -174,13 +177,10 @@ pub fn load_model(options: &LoadOptions, files: &dyn Files) -> Result<Model, Loa
 }
 
 fn refused(loading: Loading<'_>) -> LoadError {
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for error in loading.errors {
-        // A value that is in several services was wrong in each of them.
-        if !diagnostics.contains(&error) {
-            diagnostics.push(error);
-        }
-    }
+    // A value that is in several services was wrong in each of them.
+    let mut told: HashSet<Diagnostic> = HashSet::new();
+    let mut diagnostics = loading.errors;
+    diagnostics.retain(|error| told.insert(error.clone()));
     diagnostics.extend(loading.warnings);
     LoadError {
         diagnostics,
@@ -269,6 +269,16 @@ struct Parts {
     tree: Node,
     profiles: Vec<String>,
     environment: BTreeMap<String, String>,
+    secret_variables: BTreeSet<String>,
+}
+
+/// The variables that the secrets of a project take their contents from, used or not.
+fn secret_variables(normal: &Node) -> BTreeSet<String> {
+    let secrets = normal.get("secrets").and_then(Node::as_map);
+    let secrets = secrets.into_iter().flat_map(Map::iter);
+    secrets
+        .filter_map(|(_, _, secret)| Some(secret.get("environment")?.as_str()?.to_owned()))
+        .collect()
 }
 
 fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
@@ -319,6 +329,7 @@ fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
     // 8
     prune::select(&mut normal, &mut disabled, &loading.options.selected);
     service_files::resolve(loading, &tree, &mut normal, &scope.environment)?;
+    let secret_variables = secret_variables(&normal);
     prune::drop_unused(&mut normal);
     let input = decode::Input {
         name: &name,
@@ -338,6 +349,7 @@ fn project(loading: &mut Loading<'_>) -> Result<Parts, Stop> {
         tree: normal,
         profiles: all_profiles,
         environment: scope.environment.as_ref().clone(),
+        secret_variables,
     })
 }
 

@@ -43,6 +43,9 @@ pub(super) struct Loading<'a> {
     pub sources: SourceMap,
     pub errors: Vec<Diagnostic>,
     pub warnings: Vec<Diagnostic>,
+    warned: HashSet<Diagnostic>,
+    /// What was said of variables, each of which is warned of once.
+    pub warned_of_variables: HashSet<String>,
     /// What only a launch refuses.
     pub deferred: Vec<Diagnostic>,
     /// Files that services were taken from.
@@ -50,7 +53,7 @@ pub(super) struct Loading<'a> {
     seen: HashSet<(PathBuf, Role)>,
     scopes: usize,
     reads_left: usize,
-    nodes_left: usize,
+    pub nodes_left: usize,
 }
 
 /// A file that a service was taken from, for the next that is.
@@ -74,6 +77,8 @@ impl<'a> Loading<'a> {
             sources: SourceMap::default(),
             errors: Vec::new(),
             warnings: Vec::new(),
+            warned: HashSet::new(),
+            warned_of_variables: HashSet::new(),
             deferred: Vec::new(),
             extended: HashMap::new(),
             seen: HashSet::new(),
@@ -108,7 +113,7 @@ impl<'a> Loading<'a> {
     }
 
     pub(super) fn warn(&mut self, warning: Diagnostic) {
-        if !self.warnings.contains(&warning) {
+        if self.warned.insert(warning.clone()) {
             self.warnings.push(warning);
         }
     }
@@ -323,12 +328,8 @@ impl<'a> Loading<'a> {
 
     /// A copy of a service for one that extends it, counted, with a note of who copied on each place.
     pub(super) fn copied(&mut self, base: &Node, by: Span) -> Result<Node, Stop> {
-        let size = base.size();
-        let Some(left) = self.nodes_left.checked_sub(size) else {
-            let problem = "services extend one another to more values than a project may have";
-            return self.stop(Diagnostic::invalid(problem).at(by));
-        };
-        self.nodes_left = left;
+        self.spend_on_copies(base.size(), by)?;
+        let before = self.sources.len();
         let brought = Brought {
             by,
             how: Bringing::Extends,
@@ -342,7 +343,19 @@ impl<'a> Loading<'a> {
                 .or_insert_with(|| sources.derive(span.source, brought));
             span
         });
+        // The longer the way by which a value came, the more there is to note.
+        let notes = self.sources.len() - before;
+        self.spend_on_copies(notes, by)?;
         Ok(copy)
+    }
+
+    fn spend_on_copies(&mut self, nodes: usize, by: Span) -> Result<(), Stop> {
+        let Some(left) = self.nodes_left.checked_sub(nodes) else {
+            let problem = "services extend one another to more values than a project may have";
+            return self.stop(Diagnostic::invalid(problem).at(by));
+        };
+        self.nodes_left = left;
+        Ok(())
     }
 
     /// What a set of merged files needs to stand on its own.

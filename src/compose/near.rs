@@ -1,17 +1,22 @@
 //! The word that somebody meant: for `did you mean`.
 
+/// No name is as long as this, and to compare what is longer takes long.
+const LONGEST: usize = 64;
+
 /// The candidate nearest to `word`, if it is near enough to be a slip of the fingers.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let allowed = match word.chars().count() {
+    let allowed = match word.chars().take(LONGEST + 1).count() {
+        LONGEST.. => return None,
         0..=2 => 1,
         3..=5 => 2,
         _ => 3,
     };
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, candidate)| {
             *distance <= allowed && *distance < candidate.chars().count()

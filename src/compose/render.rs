@@ -110,6 +110,9 @@ fn marks(diagnostic: &Diagnostic, sources: &SourceMap) -> Vec<Mark> {
     marks
 }
 
+/// A longer text, or a longer mark, is cut: hostile files have names of a megabyte.
+const LONGEST: usize = 1024;
+
 /// The part of a span that is worth a mark: a value of many lines is shown by its first.
 fn lines_shown(text: &str, span: Span) -> std::ops::Range<usize> {
     let start = (span.start as usize).min(text.len());
@@ -117,12 +120,17 @@ fn lines_shown(text: &str, span: Span) -> std::ops::Range<usize> {
     let first_line = text[start..end]
         .find('\n')
         .map_or(end, |newline| start + newline);
-    start..first_line
+    start..text.floor_char_boundary(first_line.min(start + LONGEST))
 }
 
 /// Without the characters that would do something to a terminal.
 fn printable(text: &str) -> String {
-    text.chars()
+    let cut = text.floor_char_boundary(LONGEST);
+    let more = if cut < text.len() { "…" } else { "" };
+    let shown = [&text[..cut], more];
+    shown
+        .iter()
+        .flat_map(|part| part.chars())
         .map(|c| match c {
             '\n' | '\t' => ' ',
             c if c.is_control() => '\u{fffd}',

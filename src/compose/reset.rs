@@ -1,11 +1,21 @@
 //! `!reset` and `!override`: what a document takes out of the files before it.
 
+use std::collections::HashMap;
+
 use super::node::{Node, Tag, Value};
 
-/// The places that a document resets, each as the keys that lead to it.
+/// The places that a document resets, by the keys that lead to them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resets {
-    paths: Vec<Vec<String>>,
+    root: Step,
+}
+
+/// One key on the way to such places.
+#[derive(Clone, Debug, Default)]
+struct Step {
+    /// Whether the way ends here: this is reset, and all below it.
+    ends: bool,
+    next: HashMap<String, Step>,
 }
 
 impl Resets {
@@ -40,7 +50,11 @@ impl Resets {
     /// Whether the value stays in the document.
     fn entry(&mut self, node: &mut Node, path: &mut Vec<String>) -> bool {
         if let Some(tag) = node.tag.take() {
-            self.paths.push(path.clone());
+            let start = &mut self.root;
+            let end = path
+                .iter()
+                .fold(start, |step, key| step.next.entry(key.clone()).or_default());
+            end.ends = true;
             tag == Tag::Override
         } else {
             self.visit(node, path);
@@ -50,30 +64,31 @@ impl Resets {
 
     /// Takes the places out of what was loaded before.
     pub(super) fn apply(&self, tree: &mut Node) {
-        for path in &self.paths {
-            remove(tree, path);
-        }
+        self.root.remove(tree);
     }
 
     /// Takes the places below a service out of the service that it extends.
     pub(super) fn apply_to_service(&self, name: &str, service: &mut Node) {
-        for path in &self.paths {
-            if let [services, service_name, rest @ ..] = path.as_slice()
-                && services == "services"
-                && service_name == name
-            {
-                remove(service, rest);
-            }
+        let services = self.root.next.get("services");
+        if let Some(step) = services.and_then(|step| step.next.get(name)) {
+            step.remove(service);
         }
     }
 }
 
-fn remove(node: &mut Node, path: &[String]) {
-    let [key, rest @ ..] = path else { return };
-    let Some(map) = node.as_map_mut() else { return };
-    if rest.is_empty() {
-        map.remove(key);
-    } else if let Some(next) = map.get_mut(key) {
-        remove(next, rest);
+impl Step {
+    /// Takes out of a value what lies behind this step.
+    fn remove(&self, node: &mut Node) {
+        let Some(map) = node.as_map_mut().filter(|_| !self.next.is_empty()) else {
+            return;
+        };
+        map.retain(|key, node| match self.next.get(key) {
+            Some(step) if step.ends => false,
+            Some(step) => {
+                step.remove(node);
+                true
+            }
+            None => true,
+        });
     }
 }

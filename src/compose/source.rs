@@ -152,6 +152,11 @@ impl SourceMap {
         self.push(copy)
     }
 
+    /// How many sources there are.
+    pub(super) fn len(&self) -> usize {
+        self.sources.len()
+    }
+
     fn push(&mut self, source: Source) -> SourceId {
         let id = u32::try_from(self.sources.len()).expect("fewer than 2^32 sources");
         self.sources.push(source);

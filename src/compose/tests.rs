@@ -163,6 +163,37 @@ fn an_alias_bomb_is_refused_before_it_grows() {
 }
 
 #[test]
+fn what_is_shown_of_a_long_text_is_cut() {
+    let name = "é".repeat(100_000);
+    for text in [
+        format!("? {name}\n: 1\nservices: {{a: {{image: i}}}}\n"),
+        format!("services: {{a: {{image: '${{{name}'}}}}\n"),
+    ] {
+        let shown = load_text(&text).unwrap_err().render(false);
+        assert!(shown.len() < 20_000, "{}", shown.len());
+    }
+}
+
+#[test]
+fn ranges_of_ports_are_counted_in_full() {
+    let service = |n: u32| format!("  s{n}: {{image: i, ports: ['1-65535:1-65535']}}\n");
+    let services: String = (0..3).map(service).collect();
+    let errors = errors_of(&format!("services:\n{services}"));
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].contains("more ports"), "{errors:?}");
+    assert!(errors_of(&format!("services:\n{}", service(0))).is_empty());
+}
+
+#[test]
+fn a_long_way_of_services_that_extend_one_another_is_counted() {
+    let mut text = "services:\n  s0: {image: i}\n".to_owned();
+    for n in 1..2000 {
+        let _ = writeln!(text, "  s{n}: {{extends: s{}}}", n - 1);
+    }
+    assert!(errors_of(&text)[0].contains("more values than a project may have"));
+}
+
+#[test]
 fn services_that_extend_one_another_are_counted_in_full() {
     let big = (0..200)
         .map(|n| format!("A{n}: {n}"))
@@ -424,7 +455,11 @@ fn tree(text: &str) -> Node {
 
 /// A merged tree in normal form, as it is printed.
 fn normal(mut tree: Node) -> String {
-    Canonical::default().project(&mut tree);
+    let mut canonical = Canonical {
+        ports_left: Limits::default().nodes,
+        ..Canonical::default()
+    };
+    canonical.project(&mut tree);
     unique(&mut tree, Path::default(), &mut Vec::new());
     to_yaml(&NormalForm::default().project(&tree), Printed::Project)
 }

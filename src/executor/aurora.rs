@@ -21,6 +21,8 @@ pub(super) struct AssignedTask {
     pub(super) ports: BTreeMap<String, u16>,
     /// What the job's configuration says to its executor.
     pub(super) executor_data: Option<String>,
+    /// The job is to go on until somebody ends it.
+    pub(super) is_service: bool,
 }
 
 /// A Thrift type, as far as its length goes.
@@ -67,6 +69,10 @@ impl AssignedTask {
                 Some(())
             }
             (4, Kind::Struct) => bytes.fields(|field, bytes| match field {
+                (7, Kind::Fixed(1)) => {
+                    task.is_service = bytes.array()? != [0];
+                    Some(())
+                }
                 (25, Kind::Struct) => bytes.fields(|field, bytes| match field {
                     (2, Kind::Text) => {
                         task.executor_data = Some(bytes.text()?);
@@ -227,6 +233,7 @@ mod tests {
             host: Some("host-1".to_owned()),
             ports: BTreeMap::from([("http".to_owned(), 31_000)]),
             executor_data: Some("{}".to_owned()),
+            is_service: true,
         };
         assert_eq!(AssignedTask::decode(&assigned()), Some(expected));
     }

@@ -35,6 +35,27 @@ pub(super) struct Description {
     pub for_containers: Vec<(String, String)>,
 }
 
+/// What a task's framework expects of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its end is its success.
+    #[default]
+    Batch,
+    /// It goes on until it is killed: an end of its own is a failure, whatever the exit codes.
+    Service,
+}
+
+impl Purpose {
+    /// Only Aurora says it, in its data.
+    pub(super) fn of(task: &Task) -> Self {
+        let data = task.data.as_deref().unwrap_or_default();
+        match AssignedTask::decode(data) {
+            Some(assigned) if assigned.is_service => Self::Service,
+            _ => Self::Batch,
+        }
+    }
+}
+
 /// A label or the data of a task can't be understood.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DescriptionError {

@@ -43,7 +43,7 @@ use sandbox::Sandbox;
 use tasks::Tasks;
 
 pub use log::LogTarget;
-pub use outcome::{silent, unmet, with_causes};
+pub use outcome::{message, with_causes};
 pub use prepare::external_volumes;
 
 /// How long the agent may take to acknowledge the last update: it forgets some.

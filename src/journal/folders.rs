@@ -6,6 +6,7 @@
 //! <root>/pods/<pod>/record.json   what the pod is, written before anything is made for it
 //! <root>/pods/<pod>/journal       what was made since, a line each
 //! <root>/pods/<pod>/logs/         what its services wrote, where it has no sandbox
+//! <root>/ended/<pod>/             what is kept of pods of `up -d` that are over
 //! <root>/volumes/                 named volumes of `up`
 //! <root>/containerd/              the root of a containerd of our own, if there ever was one
 //! ```
@@ -141,9 +142,19 @@ impl Folders {
         self.pod_state(pod).join("view.json")
     }
 
-    /// The folder of a pod's logs, where there is no sandbox for them. It goes with the pod.
+    /// The folder of a pod's logs, where there is no sandbox for them. It goes with the pod, or to
+    /// [`super::EndedPod`].
     pub fn logs(&self, pod: &PodId) -> PathBuf {
         self.pod_root(pod).join("logs")
+    }
+
+    /// What is kept of a pod that is over, where nobody saw what it wrote.
+    pub(super) fn ended(&self, pod: &PodId) -> PathBuf {
+        self.all_ended().join(pod.as_str())
+    }
+
+    pub(super) fn all_ended(&self) -> PathBuf {
+        self.root.join("ended")
     }
 
     /// What a containerd of our own keeps: images, and what it knows of containers.
@@ -178,7 +189,7 @@ impl Folders {
 }
 
 /// The names in a folder that are pods' ids; anything else is not ours.
-fn pods_in(folder: &Path) -> Result<Vec<PodId>, PathError> {
+pub(super) fn pods_in(folder: &Path) -> Result<Vec<PodId>, PathError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         result => result.map_err(|source| failed("read", folder, source))?,

@@ -10,6 +10,7 @@
 //! beside it adds what could not be known so early.
 
 pub mod cleanup;
+mod ended;
 mod folders;
 mod lock;
 mod record;
@@ -17,6 +18,7 @@ mod step;
 mod view;
 mod writer;
 
+pub use ended::{End, EndedPod};
 pub use folders::{Folders, FoldersError};
 pub use lock::{LockError, PodLock};
 #[cfg(test)]

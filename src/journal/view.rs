@@ -62,6 +62,13 @@ impl PodView {
         }
     }
 
+    /// Those that have something to tell.
+    pub fn services(&self) -> impl Iterator<Item = (&str, ServiceView)> {
+        self.services
+            .iter()
+            .map(|(name, view)| (name.as_str(), *view))
+    }
+
     pub fn service(&self, name: &str) -> ServiceView {
         self.services.get(name).copied().unwrap_or_default()
     }

@@ -75,7 +75,7 @@ pub async fn down(
 
 /// The process that runs a pod; none if it is dead.
 fn owner(pod: &HostPod) -> Result<Option<PidFd>, DownError> {
-    if pod.owner == OwnerState::Dead {
+    if pod.owner != OwnerState::Alive {
         return Ok(None);
     }
     let maker = &pod.record.maker;

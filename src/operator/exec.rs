@@ -17,7 +17,7 @@ use super::pods::{HostPod, OwnerState, ReachError, SelectError};
 use crate::containerd::{Client, Code, Process, RpcError, Stdio, TaskStatus};
 use crate::journal::Folders;
 use crate::oci::{self, ExecInput, ProcessError, ResolvedUser, Spec, UserError};
-use crate::supervisor::{accounts, command_code};
+use crate::supervisor::{accounts, command_code, not_run};
 use crate::sys::beneath::{self, Folder};
 use crate::sys::{PathError, fifo, tree};
 
@@ -75,8 +75,8 @@ pub enum ExecError {
     Process(#[from] ProcessError),
     #[error("the pipes of the program can't be made")]
     Pipes(#[source] std::io::Error),
-    #[error("the program can't be run")]
-    Start(#[source] RpcError),
+    #[error("{}", not_run(.0))]
+    Start(RpcError),
     #[error("containerd can't be asked")]
     Rpc(#[from] RpcError),
 }
@@ -123,7 +123,7 @@ impl Exec {
             pod: pod.title(),
             service: service.to_owned(),
         };
-        if pod.owner == OwnerState::Dead {
+        if pod.owner != OwnerState::Alive {
             return Err(not_running());
         }
         let client = pod.connect().await?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::containerd::{Client, ConnectError, Namespace};
-use crate::journal::{Folders, PodLock, ReadError, Record, ServiceRecord, Stored};
+use crate::journal::{EndedPod, Folders, PodLock, ReadError, Record, ServiceRecord, Stored};
 use crate::sys::PathError;
 
 /// A pod that has a record.
@@ -20,6 +20,8 @@ pub enum OwnerState {
     Alive,
     /// `cleanup` takes away what is left.
     Dead,
+    /// It has taken the pod away, but for what it wrote.
+    Ended,
 }
 
 /// Which pods are meant.
@@ -95,6 +97,15 @@ pub fn all(folders: &Folders) -> Result<(Vec<HostPod>, Vec<ReadError>), PathErro
         key(one).cmp(&key(other))
     });
     Ok((pods, unreadable))
+}
+
+/// The pods that are over, but for what they wrote; the one that ended last first.
+pub fn ended(folders: &Folders) -> Result<Vec<HostPod>, PathError> {
+    let pods = EndedPod::all(folders)?.into_iter().map(|ended| HostPod {
+        record: ended.record,
+        owner: OwnerState::Ended,
+    });
+    Ok(pods.collect())
 }
 
 impl Selector {

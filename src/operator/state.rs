@@ -160,6 +160,7 @@ impl OwnerState {
         match self {
             Self::Alive => "alive",
             Self::Dead => "dead",
+            Self::Ended => "ended",
         }
     }
 }

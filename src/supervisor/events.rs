@@ -121,10 +121,9 @@ impl PodRun {
         let timeout = probe.timeout;
         let process = probe.process.clone();
         let exec = self.exec(service, "health", process);
-        let name = self.service(service).to_owned();
         let quiet = self.quiet.clone();
         self.work.spawn(async move {
-            let result = probes::run(&name, exec, timeout, &quiet).await;
+            let result = probes::run(exec, timeout, &quiet).await;
             Done::Probed { probing, result }
         });
     }
@@ -162,9 +161,12 @@ impl PodRun {
                 });
             }
             TryBy::Http(get) => {
+                // Names are those that the main service finds.
+                let service = self.main.unwrap_or_default();
+                let names = self.plan.containers[service].hosts.clone();
                 self.work.spawn(async move {
-                    let answer = checks::probe::http(netns, get, limit);
-                    let answer = quiet.run_until_cancelled(answer).await;
+                    let answer = checks::http::http(netns, get, names, limit);
+                    let answer = quiet.run_until_cancelled(Box::pin(answer)).await;
                     let answer = answer.unwrap_or_else(|| Err(String::new()));
                     let output = match &answer {
                         Ok(code) => format!("HTTP status {code}"),
@@ -181,11 +183,11 @@ impl PodRun {
                 self.work.spawn(async move {
                     let connected = checks::probe::tcp(netns, port, family, limit);
                     let connected = quiet.run_until_cancelled(connected).await;
-                    let connected = connected.unwrap_or_else(|| Err(String::new()));
+                    let (connected, output) = connected.unwrap_or_default();
                     Done::Checked {
                         which,
-                        result: CheckResult::Tcp(Some(connected.is_ok())),
-                        output: connected.err().unwrap_or_default(),
+                        result: CheckResult::Tcp(connected),
+                        output,
                     }
                 });
             }

@@ -7,7 +7,9 @@
 
 use std::str::FromStr;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::container::{self, NewContainer, Running};
@@ -21,7 +23,7 @@ use super::report::ServiceState;
 use super::runtime::OciRuntime;
 use super::sandbox::{self, RunDir};
 use super::teardown::blocking;
-use crate::containerd::{Labels, LeaseId};
+use crate::containerd::{Labels, LeaseId, RpcError};
 use crate::journal::Step;
 use crate::logfile::Rotation;
 use crate::network;
@@ -30,11 +32,13 @@ use crate::pod::logging::LoggingPlan;
 use crate::pod::plan::{ContainerPlan, SeccompPlan, Signal};
 use crate::sys::fifo;
 
+/// How many containers are being created at a time: one in the shim, and one on its way there.
+const CREATED_AT_ONCE: usize = 2;
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
 const LABEL_MAX: usize = 512;
 
 impl PodRun {
-    /// Makes the pod, all but the start of its services. After an error, what has been made is in
+    /// Makes the pod, and begins to start it. After an error, what has been made is in
     /// the journal.
     pub(super) async fn launch(&mut self) -> Result<(), LaunchError> {
         let labels = self.labels();
@@ -81,11 +85,25 @@ impl PodRun {
             .pin_volumes(&self.plan, &self.user_files, &self.journal)?;
         self.go_on()?;
 
-        self.create_all(&images, documents, &run, runtime, pause_pid, &labels)
-            .await?;
         let timings = probes.iter().map(|probe| Some(probe.as_ref()?.timing));
         let lives = self.plan.containers.iter().map(|container| &container.life);
         self.course = Course::new(lives.zip(timings), self.main, self.running_means);
+        let wanted = self.wanted(&images, documents, &run, runtime, pause_pid, &labels)?;
+        self.tasks = wanted.iter().map(NewContainer::task).collect();
+
+        // Others join the pause container's namespaces whether its program runs yet or not.
+        let id = self.plan.sandbox.id.to_string();
+        let start = sandbox::start_pause(&host, &id, pause_pid);
+        let cgroups = host.cgroups.clone();
+        // Since pause's, long enough has passed for the next move into a cgroup to wait again.
+        let warm = blocking(move || cgroups.warm_up());
+        let created = self.create_all(wanted, &images);
+        let (started, created, _) = tokio::join!(start, created, warm);
+        if started.is_ok() {
+            self.pause.iter_mut().for_each(Running::started);
+        }
+        created?;
+        started?;
         self.go_on()
     }
 
@@ -151,8 +169,8 @@ impl PodRun {
         }
     }
 
-    /// Creates every container's task: its processes wait in their namespaces to be started.
-    async fn create_all(
+    /// What containerd is told to make each service of.
+    fn wanted(
         &mut self,
         images: &[PodImage],
         documents: Vec<Documents>,
@@ -160,7 +178,7 @@ impl PodRun {
         runtime: OciRuntime,
         pause: u32,
         labels: &Labels,
-    ) -> Result<(), LaunchError> {
+    ) -> Result<Vec<NewContainer>, LaunchError> {
         let mut wanted = Vec::with_capacity(documents.len());
         for (service, documents) in documents.into_iter().enumerate() {
             let Documents {
@@ -218,42 +236,66 @@ impl PodRun {
                 terminal: plan.process.tty,
             });
         }
-        self.tasks = wanted.iter().map(NewContainer::task).collect();
-        let create = async |new: NewContainer| container::create(&self.host.client, new).await;
-        // Others join the pause container's namespaces whether its program runs yet or not.
-        let pause = self.pause.as_mut().expect("it has been made");
-        let start = sandbox::start_pause(&self.host, pause);
-        let cgroups = self.host.cgroups.clone();
-        // Since pause's, long enough has passed for the next move into a cgroup to wait again.
-        let warm = blocking(move || cgroups.warm_up());
-        let created = join_all(wanted.into_iter().map(create));
-        let (created, started, _) = tokio::join!(created, start, warm);
-        let mut failure = started.err();
-        for (service, result) in created.into_iter().enumerate() {
-            let plan = &self.plan.containers[service];
-            match result {
-                Ok(pid) => {
-                    let checked = self.host.cgroups.verify(pid, plan.cgroup.as_str());
-                    failure = failure.or(checked.err().map(LaunchError::Cgroup));
-                    self.containers[service] = Some(Running {
-                        id: plan.id.to_string(),
-                        pid,
-                        state: ServiceState::NotStarted,
-                        stop_signal: plan
-                            .stop
-                            .signal
-                            .or(images[service].stop_signal)
-                            .unwrap_or(Signal::TERM),
-                        forced: false,
-                        oom_kills_before: 0,
-                    });
-                }
-                Err(source) => {
-                    failure = failure.or(Some(create_error(&plan.service.value, source)));
-                }
+        Ok(wanted)
+    }
+
+    /// Creates every service's task, whose process waits in its namespaces, and begins to start
+    /// those that wait for no other service. The shim creates one at a time, but starts others
+    /// meanwhile, if it is not given more to create than the next.
+    async fn create_all(
+        &mut self,
+        wanted: Vec<NewContainer>,
+        images: &[PodImage],
+    ) -> Result<(), LaunchError> {
+        let client = self.host.client.clone();
+        let create = |(service, new): (usize, NewContainer)| {
+            let client = &client;
+            async move { (service, container::create(client, new).await) }
+        };
+        let mut left = wanted.into_iter().enumerate();
+        let mut under_way: FuturesUnordered<_> =
+            left.by_ref().take(CREATED_AT_ONCE).map(create).collect();
+        let mut failure = None;
+        while let Some((service, result)) = under_way.next().await {
+            let made = self.made(service, result, &images[service]);
+            failure = failure.or(made.err());
+            if failure.is_none() && self.go_on().is_ok() {
+                under_way.extend(left.next().map(create));
             }
         }
-        self.watch_services();
         failure.map_or(Ok(()), Err)
+    }
+
+    /// A service's task is there, or why not.
+    fn made(
+        &mut self,
+        service: usize,
+        result: Result<u32, RpcError>,
+        image: &PodImage,
+    ) -> Result<(), LaunchError> {
+        let plan = &self.plan.containers[service];
+        let pid = result.map_err(|source| create_error(&plan.service.value, source))?;
+        self.containers[service] = Some(Running {
+            id: plan.id.to_string(),
+            pid,
+            state: ServiceState::NotStarted,
+            stop_signal: plan
+                .stop
+                .signal
+                .or(image.stop_signal)
+                .unwrap_or(Signal::TERM),
+            forced: false,
+            oom_kills_before: 0,
+        });
+        let placed = self.host.cgroups.verify(pid, plan.cgroup.as_str());
+        placed.map_err(LaunchError::Cgroup)?;
+        self.watch_service(service);
+        self.course.made(service);
+        if self.course.verdict().is_some() {
+            // Who waits for what can't be is told of before anything has started.
+            return Ok(());
+        }
+        let due = self.course.due(Instant::now());
+        due.into_iter().try_for_each(|action| self.act(action))
     }
 }

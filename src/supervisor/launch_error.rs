@@ -285,6 +285,11 @@ impl LaunchError {
     }
 }
 
+const NOT_THERE: &str = "it is not in the image";
+/// Who wrote a line did not name the shell, and would not know what is missing.
+const NO_SHELL: &str = "the image has no such shell, and so can't run a line of one, as a health check's CMD-SHELL or string, or \
+     a Dockerfile's CMD without brackets; give a program with its arguments instead";
+
 /// Runtimes tell a command that can't be run in their own words, with the command in quotes.
 pub(super) fn create_error(service: &str, source: RpcError) -> LaunchError {
     command_error(service, source).unwrap_or_else(|source| LaunchError::Create {
@@ -319,12 +324,35 @@ pub fn command_code(error: &RpcError) -> Option<u8> {
     (not_found || said(&["executable file"])).then_some(127)
 }
 
+/// Why a further process of a container was not started: a probe's, a check's, or a person's.
+pub fn not_run(source: &RpcError) -> String {
+    match command_fault(source) {
+        Some((command, why)) if !command.is_empty() => format!("\"{command}\" can't be run: {why}"),
+        Some((_, why)) => format!("it can't be run: {why}"),
+        None => format!("it can't be run: {source}"),
+    }
+}
+
 fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
+    let Some((command, why)) = command_fault(&source) else {
+        return Err(source);
+    };
+    Ok(LaunchError::Command {
+        service: service.to_owned(),
+        command,
+        why,
+        source: Box::new(source),
+    })
+}
+
+/// The command that can't be run, as far as the runtime names it, and why; none where something
+/// else went wrong.
+fn command_fault(source: &RpcError) -> Option<(String, &'static str)> {
     let said = source.message.to_lowercase();
     let why = if said.contains("executable file not found in $path")
         || said.contains("executable file `")
     {
-        "it is not in the image"
+        NOT_THERE
     } else if said.contains("exec") && said.contains("no such file or directory") {
         "it is not in the image, or what it needs to run is not"
     } else if said.contains("exec") && said.contains("permission denied") {
@@ -332,21 +360,27 @@ fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcErro
     } else if said.contains("exec format error") {
         "it was built for another kind of machine"
     } else {
-        return Err(source);
+        return None;
     };
     let quoted = |quote: char| {
-        let after = source.message.split("exec").nth(1);
-        let after = after.unwrap_or(&source.message);
-        let mut parts = after.split(quote);
+        // runc and crun have it behind these; what comes before are their callers' words.
+        let mut behind = ["exec: ", "executable file "].into_iter();
+        let after = behind.find_map(|words| source.message.split_once(words));
+        let mut parts = after?.1.split(quote);
         parts.nth(1).map(str::to_owned)
     };
     let command = quoted('"').or_else(|| quoted('`')).unwrap_or_default();
-    Ok(LaunchError::Command {
-        service: service.to_owned(),
-        command,
-        why,
-        source: Box::new(source),
-    })
+    let why = if is_shell(&command) && why.starts_with(NOT_THERE) {
+        NO_SHELL
+    } else {
+        why
+    };
+    Some((command, why))
+}
+
+fn is_shell(command: &str) -> bool {
+    let name = command.rsplit('/').next().unwrap_or_default();
+    matches!(name, "sh" | "ash" | "bash" | "dash")
 }
 
 fn quoted(command: &str) -> String {
@@ -382,6 +416,25 @@ mod tests {
                 "{error}"
             );
             assert_eq!(error.code(), "CE-LAUNCH-EXEC");
+        }
+    }
+
+    #[test]
+    fn a_missing_shell_is_named_with_what_needs_it() {
+        let runc = "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown";
+        let crun = "OCI runtime exec failed: exec failed: executable file `/bin/sh` not found in $PATH: No such file or directory: unknown";
+        for text in [runc, crun] {
+            let LaunchError::Command {
+                command,
+                why,
+                source,
+                ..
+            } = told(text)
+            else {
+                panic!("{text}");
+            };
+            assert_eq!((command.as_str(), why), ("/bin/sh", NO_SHELL));
+            assert!(not_run(&source).starts_with("\"/bin/sh\" can't be run: the image has no"));
         }
     }
 

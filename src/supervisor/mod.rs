@@ -48,5 +48,5 @@ pub mod user_files;
 mod wind_down;
 
 pub use image_root::accounts;
-pub use launch_error::{LaunchError, command_code};
+pub use launch_error::{LaunchError, command_code, not_run};
 pub use obstacles::obstacles;

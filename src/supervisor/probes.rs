@@ -6,12 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::course::ProbeResult;
 use super::exec::{Exec, How};
-use super::launch_error::start_error;
+use super::launch_error::not_run;
 use super::report::ExitStatus;
 
 /// Runs it. None is no result: containerd was away, or nobody wants to know any more.
 pub(super) async fn run(
-    service: &str,
     exec: Exec,
     timeout: Duration,
     cancel: &CancellationToken,
@@ -33,7 +32,7 @@ pub(super) async fn run(
             &format!("it did not end within {timeout:?}"),
             &ended.output,
         )),
-        How::NotStarted(error) => failure(start_error(service, error).to_string()),
+        How::NotStarted(error) => failure(not_run(&error)),
         How::Cancelled | How::Unknown(_) => None,
     }
 }

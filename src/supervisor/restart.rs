@@ -36,7 +36,7 @@ pub(super) async fn start(client: &Client, container: &str, pid: u32) -> Result<
             // Unknown: the shim does not tell containerd.
             Ok(None) => return Err(error),
             // It was started, has ended, and was made again meanwhile.
-            Ok(Some(task)) if task.pid != pid && task.status != TaskStatus::Stopped => {
+            Ok(Some(task)) if task.status == TaskStatus::Created && task.pid != pid => {
                 return Ok(());
             }
             Ok(Some(task)) => match task.status {

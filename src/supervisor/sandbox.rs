@@ -177,12 +177,10 @@ pub(super) async fn make_pause(
 }
 
 /// Starts the pause container's program.
-pub(super) async fn start_pause(host: &Host, pause: &mut Running) -> Result<(), LaunchError> {
-    restart::start(&host.client, &pause.id, pause.pid)
+pub(super) async fn start_pause(host: &Host, id: &str, pid: u32) -> Result<(), LaunchError> {
+    restart::start(&host.client, id, pid)
         .await
-        .map_err(LaunchError::Sandbox)?;
-    pause.started();
-    Ok(())
+        .map_err(LaunchError::Sandbox)
 }
 
 /// The pod's shim runs in a cgroup of the pod, and runs containers with this program.

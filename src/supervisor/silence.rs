@@ -112,13 +112,7 @@ impl PodRun {
         Ok(Some(held))
     }
 
-    /// Has the kernel tell of the end of each service's process.
-    pub(super) fn watch_services(&mut self) {
-        for i in 0..self.containers.len() {
-            self.watch_service(i);
-        }
-    }
-
+    /// Has the kernel tell of the end of a service's process.
     pub(super) fn watch_service(&mut self, i: usize) {
         if let Some(container) = &self.containers[i] {
             let (id, pid) = (container.id.clone(), container.pid);

@@ -30,5 +30,6 @@ pub mod signal;
 pub mod sysfs;
 pub mod terminal;
 pub mod tree;
+pub mod watch;
 
 pub use failure::PathError;

@@ -4,6 +4,7 @@
 //! duration without unit. What Docker Compose drops or mangles without a word is kept as it keeps
 //! it, warned of, and an error of a launch.
 
+mod numbers;
 mod pairs;
 
 use super::diagnostic::{Diagnostic, Severity};
@@ -14,9 +15,6 @@ use super::schema::{Form, Object, PROJECT, Scalar, Shape, Types};
 use super::source::Span;
 use super::units;
 use super::words;
-
-/// From here on a float is beyond the integers of 64 bits, or so near that it makes no difference.
-const TOO_LARGE: f64 = 9e18;
 
 /// Keys that a file may have and that nothing has ever come of.
 const DROPPED: &[&str] = &["env_file", "label_file", "pull_refresh_after", "version"];
@@ -230,12 +228,10 @@ impl NormalForm {
                 );
                 None
             }
-            (Form::Integer, Value::Float(_) | Value::Unsigned(_)) => {
-                let number = match &node.value {
-                    Value::Float(number) if number.abs() < TOO_LARGE => {
-                        self.integer(&node.value, span, path)?
-                    }
-                    value => self.overflown(value, span, path),
+            (Form::Integer, value) => {
+                let number = match self.beyond(value, span, path) {
+                    Some(number) => number,
+                    None => self.integer(value, span, path)?,
                 };
                 zero_is_kept(Value::Int(number), number == 0)
             }
@@ -244,9 +240,9 @@ impl NormalForm {
                 self.fail(span, path, problem);
                 None
             }
-            (Form::Integer | Form::Digits | Form::Unsigned | Form::Port, value) => {
+            (Form::Digits | Form::Unsigned | Form::Port, value) => {
                 let number = self.integer(value, span, path)?;
-                if number < 0 && matches!(scalar.form, Form::Unsigned | Form::Port) {
+                if number < 0 && scalar.form != Form::Digits {
                     self.fail(span, path, "this can't be below zero");
                     return None;
                 }
@@ -275,26 +271,7 @@ impl NormalForm {
                     None
                 }
             },
-            (Form::Mode, Value::String(text)) => {
-                if let Ok(mode) = i64::from_str_radix(text, 8) {
-                    Some(Value::String(format!("0{mode:o}")))
-                } else {
-                    self.fail(
-                        span,
-                        path,
-                        format!("`{text}` is no file mode, which is octal"),
-                    );
-                    None
-                }
-            }
-            (Form::Mode, Value::Int(mode)) => {
-                let sign = if *mode < 0 { "-" } else { "" };
-                Some(Value::String(format!("0{sign}{:o}", mode.unsigned_abs())))
-            }
-            (Form::Mode, value) => {
-                self.fail(span, path, format!("{} is no file mode", value.kind()));
-                None
-            }
+            (Form::Mode, value) => self.mode(value, span, path),
             (Form::Count, Value::String(text)) if text.eq_ignore_ascii_case("all") => {
                 Some(Value::Int(-1))
             }
@@ -303,99 +280,6 @@ impl NormalForm {
                 zero_is_kept(Value::Int(count), count == 0)
             }
             (Form::Flag, _) => None,
-        }
-    }
-
-    fn integer(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<i64> {
-        let number = match value {
-            Value::Int(number) => Some(*number),
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "Docker Compose drops what is behind the point, too"
-            )]
-            Value::Float(number) if number.abs() < TOO_LARGE => Some(*number as i64),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
-        if number.is_none() {
-            self.fail(span, path, format!("`{}` is no integer", to_text(value)));
-        }
-        number
-    }
-
-    /// What Docker Compose makes of a number beyond 64 bits.
-    fn overflown(&mut self, value: &Value, span: Span, path: Path<'_>) -> i64 {
-        let text = to_text(value);
-        self.defer(
-            Diagnostic::warning(format!(
-                "{path}: {text} is more than 64 bits hold; Docker Compose makes a negative number of it"
-            ))
-            .at(span),
-        );
-        i64::MIN
-    }
-
-    fn float(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<f64> {
-        let number = match value {
-            #[allow(
-                clippy::cast_precision_loss,
-                reason = "single precision follows anyway"
-            )]
-            Value::Int(number) => Some(*number as f64),
-            Value::Float(number) => Some(*number),
-            Value::String(text) => units::float(text),
-            _ => None,
-        };
-        let Some(number) = number else {
-            self.fail(span, path, format!("`{}` is no number", to_text(value)));
-            return None;
-        };
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "the precision in which Docker Compose keeps it"
-        )]
-        let single = number as f32;
-        if !single.is_finite() {
-            self.fail(span, path, format!("{} is no amount", to_text(value)));
-            return None;
-        }
-        // The shortest text of the single, read back: what it prints as.
-        single.to_string().parse().ok()
-    }
-
-    fn bytes(&mut self, value: &Value, span: Span, path: Path<'_>) -> Option<i64> {
-        match value {
-            Value::Int(number) => Some(*number),
-            Value::String(text) => match units::bytes(text) {
-                Ok(Some(size)) => Some(size),
-                Ok(None) => {
-                    self.defer(
-                        Diagnostic::warning(format!(
-                            "{path}: {text} is more than 64 bits hold; Docker Compose makes a negative size of it"
-                        ))
-                        .at(span),
-                    );
-                    Some(i64::MIN)
-                }
-                Err(problem) => {
-                    self.fail(span, path, problem);
-                    None
-                }
-            },
-            value => {
-                let text = to_text(value);
-                self.defer(
-                    Diagnostic::warning(format!(
-                        "{path}: a size can't be {}; Docker Compose ignores it",
-                        value.kind()
-                    ))
-                    .at(span)
-                    .help(format!(
-                        "write a whole number of bytes, or a unit: `{text}g`"
-                    )),
-                );
-                None
-            }
         }
     }
 

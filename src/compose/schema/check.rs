@@ -12,6 +12,9 @@ pub(crate) fn check(shape: &Shape, node: &Node, path: Path<'_>, errors: &mut Vec
     Check { errors }.value(shape, node, path);
 }
 
+/// A file with so many errors is no Compose file: to look further helps nobody.
+const MOST: usize = 1000;
+
 struct Check<'a> {
     errors: &'a mut Vec<Diagnostic>,
 }
@@ -23,6 +26,9 @@ impl Check<'_> {
     }
 
     fn value(&mut self, shape: &Shape, node: &Node, path: Path<'_>) {
+        if self.errors.len() >= MOST {
+            return;
+        }
         if matches!(shape, Shape::Any) {
             return;
         }
@@ -91,6 +97,9 @@ impl Check<'_> {
             }
             (Rule::Between(least, _), Value::Int(number)) if *number < least => {
                 self.fail(span, format!("{path} must be at least {least}"));
+            }
+            (Rule::Between(_, most), Value::Unsigned(_)) => {
+                self.fail(span, format!("{path} must be at most {most}"));
             }
             (Rule::Between(_, most), Value::Int(number)) if *number > most => {
                 self.fail(span, format!("{path} must be at most {most}"));
@@ -212,12 +221,21 @@ static MULTI_OPTION: Shape = Shape::OneOf(&[
     super::list(&MULTI_OPTION_ITEM),
 ]);
 
-/// The first item that is like one before it, as (that one, the item).
+/// The first item that is like one before it, as (that one, the item). A number is like a text of
+/// its digits, and both would be printed alike.
 fn repeated(items: &[Node]) -> Option<(usize, usize)> {
     let mut seen = std::collections::HashMap::new();
     for (index, item) in items.iter().enumerate() {
         let first = match &item.value {
             Value::String(text) => seen.insert(text.as_str(), index),
+            Value::Int(number) => {
+                let text = number.to_string();
+                let before = items[..index].iter();
+                before
+                    .enumerate()
+                    .find(|(_, other)| *other == item || other.as_str() == Some(&text))
+                    .map(|(first, _)| first)
+            }
             _ => items[..index].iter().position(|other| other == item),
         };
         if let Some(first) = first {

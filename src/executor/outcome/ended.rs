@@ -1,5 +1,6 @@
 //! A pod that is over: what became of it, by whose doing, and what its services said last.
 
+use super::super::description::Purpose;
 use super::super::status_data::{Data, ServiceData};
 use super::{cut, escape, finish, with_causes};
 use crate::mesos::{Reason, Resources, StatusUpdate, TaskId, TaskState};
@@ -24,7 +25,7 @@ const SHIM_HUNG: &str = "the pod's shim did not answer any more and was killed";
 const FAULT: &str = "the executor has a fault, and its standard error tells of it; the pod was killed by its cgroup";
 
 /// The terminal update of a pod that is over.
-pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
+pub(in super::super) fn ended(task: &TaskId, purpose: Purpose, end: &PodEnd) -> StatusUpdate {
     let mut data = Data::new("");
     data.services = end.services.iter().map(ServiceData::of).collect();
     let update = |state, reason| StatusUpdate {
@@ -34,6 +35,9 @@ pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
     // No service is to blame.
     let nobodys = |code, text: &str| (update(TaskState::Failed, None), code, text.to_owned());
     let (update, code, text) = match &end.cause {
+        EndCause::Finished if purpose == Purpose::Service => {
+            (update(TaskState::Failed, None), "CE-ENDED", too_soon(end))
+        }
         EndCause::Finished => (update(TaskState::Finished, None), "CE-DONE", finished(end)),
         EndCause::ServiceFailed(i) => {
             let service = &end.services[*i];
@@ -60,12 +64,8 @@ pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
             let on = &end.services[*on];
             data.service = Some(on.service.clone());
             data.probes = shown(probes);
-            let text = unmet(&end.services[*service].service, on, *why);
-            (
-                update(TaskState::Failed, None),
-                "CE-DEPENDS",
-                text + &last_words(probes, on),
-            )
+            let text = unmet(&end.services[*service], on, *why, probes);
+            (update(TaskState::Failed, None), "CE-DEPENDS", text)
         }
         EndCause::Unhealthy { service, probes } => {
             let service = &end.services[*service];
@@ -76,8 +76,7 @@ pub(in super::super) fn ended(task: &TaskId, end: &PodEnd) -> StatusUpdate {
                 Some(Reason::TaskHealthCheckStatusUpdated),
             );
             update.healthy = Some(false);
-            let text = format!("service \"{}\" is unhealthy", service.service);
-            (update, "CE-HEALTH", text + &last_words(probes, service))
+            (update, "CE-HEALTH", unhealthy(service, probes))
         }
         EndCause::CheckFailed { output } => {
             data.probes = shown(std::slice::from_ref(output));
@@ -134,6 +133,15 @@ fn finished(end: &PodEnd) -> String {
         all if all == end.services.len() => format!("all {all} services exited with 0"),
         _ => "the main service exited with 0".to_owned(),
     }
+}
+
+fn too_soon(end: &PodEnd) -> String {
+    let last = match end.services.as_slice() {
+        [only] => last_lines(only),
+        _ => String::new(),
+    };
+    let finished = finished(end);
+    format!("{finished}, but its job is a service, which goes on{last}")
 }
 
 fn failed(service: &ServiceEnd) -> String {
@@ -196,7 +204,7 @@ fn stopped(reason: StopReason, end: &PodEnd) -> String {
 }
 
 /// What a shim keeps to itself.
-pub fn silent(end: &PodEnd, service: Option<usize>) -> String {
+fn silent(end: &PodEnd, service: Option<usize>) -> String {
     let what = match service {
         Some(service) => format!("service \"{}\"", end.services[service].service),
         None => "the pause container".to_owned(),
@@ -204,8 +212,20 @@ pub fn silent(end: &PodEnd, service: Option<usize>) -> String {
     format!("{what} has ended, and the pod's shim does not tell how")
 }
 
-/// Both names, and why.
-pub fn unmet(service: &str, on: &ServiceEnd, why: Unmet) -> String {
+/// The same for people who know the pod and no task of it.
+pub fn message(end: &PodEnd) -> String {
+    let update = ended(&TaskId::from(""), Purpose::Batch, end);
+    update.message.unwrap_or_default()
+}
+
+fn unhealthy(service: &ServiceEnd, probes: &[String]) -> String {
+    let last = last_words(probes, service);
+    format!("service \"{}\" is unhealthy{last}", service.service)
+}
+
+/// Both names, why, and what the one said last on which the other depends.
+fn unmet(service: &ServiceEnd, on: &ServiceEnd, why: Unmet, probes: &[String]) -> String {
+    let service = &service.service;
     let on_name = &on.service;
     let why = match (why, on.state) {
         (Unmet::NoHealthcheck, _) => {
@@ -220,7 +240,8 @@ pub fn unmet(service: &str, on: &ServiceEnd, why: Unmet) -> String {
         }
         (Unmet::EndedUnhealthy | Unmet::Failed, _) => "which has ended".to_owned(),
     };
-    format!("service \"{service}\" can't start: it depends on \"{on_name}\", {why}")
+    let last = last_words(probes, on);
+    format!("service \"{service}\" can't start: it depends on \"{on_name}\", {why}{last}")
 }
 
 /// Probes' output as programs are given it.
@@ -231,11 +252,11 @@ fn shown(probes: &[String]) -> Vec<String> {
 
 /// What a service's probes wrote last, or it itself where nothing probed it.
 fn last_words(probes: &[String], service: &ServiceEnd) -> String {
-    let shown = probes.iter().rev().filter(|output| !output.is_empty());
-    let shown: Vec<String> = shown
-        .take(PROBES_SHOWN)
-        .map(|output| cut(output, PROBE_MAX))
-        .collect();
+    let told = probes.iter().rev().filter(|output| !output.is_empty());
+    let mut shown: Vec<String> = told.map(|output| cut(output, PROBE_MAX)).collect();
+    // Most say the same each time.
+    shown.dedup();
+    shown.truncate(PROBES_SHOWN);
     match shown.as_slice() {
         [] => last_lines(service),
         shown => format!("; last probes: {}", shown.join(" | ")),
@@ -281,7 +302,23 @@ mod tests {
             services,
             shim_hung: false,
         };
-        ended(&TaskId::from("t"), &end)
+        ended(&TaskId::from("t"), Purpose::Batch, &end)
+    }
+
+    #[test]
+    fn a_service_that_ends_has_failed() {
+        let end = PodEnd {
+            cause: EndCause::Finished,
+            place: None,
+            services: vec![service(exited(ExitStatus::Code(0), None), &["bye"])],
+            shim_hung: false,
+        };
+        let task = TaskId::from("t");
+        let done = ended(&task, Purpose::Batch, &end);
+        assert_eq!(done.state, TaskState::Finished);
+        let over = ended(&task, Purpose::Service, &end);
+        assert_eq!(over.state, TaskState::Failed);
+        insta::assert_snapshot!(over.message.unwrap(), @r#"CE-ENDED: service "web" exited with 0, but its job is a service, which goes on; last lines: bye"#);
     }
 
     #[test]

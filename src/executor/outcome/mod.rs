@@ -14,7 +14,7 @@ use super::status_data::Data;
 use crate::mesos::StatusUpdate;
 
 pub(super) use ended::ended;
-pub use ended::{silent, unmet};
+pub use ended::message;
 pub(super) use on_the_way::on_the_way;
 pub(super) use refused::{refused, refused_with};
 pub use text::with_causes;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tracing::{error, info, warn};
 
+use super::description::Purpose;
 use super::prepare::{self, Company, Ground, Prepared};
 use super::refusal::Refusal;
 use super::standing::Standing;
@@ -22,7 +23,7 @@ use crate::pod::names::PodId;
 use crate::supervisor::host::Host;
 use crate::supervisor::pod::Pod;
 use crate::supervisor::report::{PodReport, StopReason};
-use roster::{Action, Ordinal, Roster};
+use roster::{Action, Newcomer, Ordinal, Roster};
 
 /// Reports of pods that wait to be told.
 const REPORTS: usize = 64;
@@ -92,10 +93,12 @@ impl Tasks {
                 .entry(task.id.clone())
                 .or_insert_with(standing);
         }
-        let names = group
-            .iter()
-            .map(|task| (task.id.clone(), task.kill_grace_period));
-        let (ordinals, told) = self.roster.admit(names.collect());
+        let newcomers = group.iter().map(|task| Newcomer {
+            id: task.id.clone(),
+            kill_grace: task.kill_grace_period,
+            purpose: Purpose::of(task),
+        });
+        let (ordinals, told) = self.roster.admit(newcomers.collect());
         let mut updates = self.perform(told);
         let ground = match &self.ground {
             Some(Ok(ground)) => Arc::clone(ground),

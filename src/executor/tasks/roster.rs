@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::super::description::Purpose;
 use super::super::outcome;
 use super::super::refusal::Refusal;
 use crate::mesos::{StatusUpdate, TaskId, TaskState};
@@ -51,13 +52,20 @@ pub(super) struct Roster {
     closed: Option<StopReason>,
 }
 
+/// A task that has just come.
+#[derive(Clone, Debug)]
+pub(super) struct Newcomer {
+    pub(super) id: TaskId,
+    /// What its own kill policy says.
+    pub(super) kill_grace: Option<Duration>,
+    pub(super) purpose: Purpose,
+}
+
 #[derive(Debug)]
 struct Entry {
-    id: TaskId,
+    task: Newcomer,
     /// The first of those it came with.
     group: Ordinal,
-    /// What the task's own kill policy says.
-    kill_grace: Option<Duration>,
     phase: Phase,
 }
 
@@ -77,17 +85,14 @@ impl Roster {
         self.tells_killing = wanted;
     }
 
-    /// Takes in tasks that came together, each with the grace of its kill policy. Those to be
-    /// prepared get a number; none stands for one that is here already, or comes too late.
-    pub(super) fn admit(
-        &mut self,
-        tasks: Vec<(TaskId, Option<Duration>)>,
-    ) -> (Vec<Option<Ordinal>>, Vec<Action>) {
+    /// Takes in tasks that came together. Those to be prepared get a number; none stands for one that is here already, or comes too late.
+    pub(super) fn admit(&mut self, tasks: Vec<Newcomer>) -> (Vec<Option<Ordinal>>, Vec<Action>) {
         let group = Ordinal(self.count);
         let mut actions = Vec::new();
         let mut ordinals = Vec::new();
-        for (id, kill_grace) in tasks {
-            if self.find(&id).is_some() {
+        for task in tasks {
+            let Newcomer { id, purpose, .. } = &task;
+            if self.find(id).is_some() {
                 warn!(task = %id, "the task is here already: launched once more by mistake");
                 ordinals.push(None);
                 continue;
@@ -95,7 +100,7 @@ impl Roster {
             let ordinal = Ordinal(self.count);
             self.count += 1;
             if let Some(reason) = self.closed {
-                actions.push(tell(outcome::ended(&id, &stopped(reason))));
+                actions.push(tell(outcome::ended(id, *purpose, &stopped(reason))));
                 ordinals.push(None);
                 continue;
             }
@@ -103,9 +108,8 @@ impl Roster {
             starting.message = Some("the pod is being prepared".to_owned());
             actions.push(tell(starting));
             let entry = Entry {
-                id,
+                task,
                 group,
-                kill_grace,
                 phase: Phase::Preparing,
             };
             self.tasks.insert(ordinal, entry);
@@ -141,11 +145,11 @@ impl Roster {
         let Some(refused) = self.tasks.remove(&ordinal) else {
             return Vec::new();
         };
-        let update = outcome::refused(refused.id.clone(), refusal);
+        let update = outcome::refused(refused.task.id.clone(), refusal);
         let mut actions = vec![tell(update)];
         for member in self.group(refused.group) {
             if let Some(other) = self.tasks.remove(&member) {
-                let update = outcome::refused_with(other.id, &refused.id, refusal);
+                let update = outcome::refused_with(other.task.id, &refused.task.id, refusal);
                 actions.extend([Action::Abandon(member), tell(update)]);
             }
         }
@@ -155,7 +159,7 @@ impl Roster {
     /// A task can't be launched, for what holds for every task.
     pub(super) fn refused_alone(&mut self, ordinal: Ordinal, refusal: &Refusal) -> Vec<Action> {
         let refused = self.tasks.remove(&ordinal);
-        let refused = refused.map(|entry| tell(outcome::refused(entry.id, refusal)));
+        let refused = refused.map(|entry| tell(outcome::refused(entry.task.id, refusal)));
         refused.into_iter().collect()
     }
 
@@ -164,7 +168,7 @@ impl Roster {
     pub(super) fn goes_on(&mut self, ordinal: Ordinal, report: PodReport) -> Vec<Action> {
         match self.tasks.get(&ordinal) {
             Some(entry) if entry.phase == Phase::Launched => {
-                let update = outcome::on_the_way(&entry.id, report);
+                let update = outcome::on_the_way(&entry.task.id, report);
                 update.map(tell).into_iter().collect()
             }
             _ => Vec::new(),
@@ -176,10 +180,14 @@ impl Roster {
         let Some(entry) = self.tasks.remove(&ordinal) else {
             return Vec::new();
         };
-        let mut actions = vec![tell(outcome::ended(&entry.id, end))];
+        let mut actions = vec![tell(outcome::ended(
+            &entry.task.id,
+            entry.task.purpose,
+            end,
+        ))];
         if !matches!(end.cause, EndCause::Finished) {
             for member in self.group(entry.group) {
-                info!(task = %self.tasks[&member].id, because = %entry.id, "a group ends as one");
+                info!(task = %self.tasks[&member].task.id, because = %entry.task.id, "a group ends as one");
                 actions.extend(self.stop_first(member, StopReason::Group, None));
             }
         }
@@ -233,12 +241,12 @@ impl Roster {
         let Some(entry) = self.tasks.get_mut(&ordinal) else {
             return Vec::new();
         };
-        let within = within.or(entry.kill_grace);
+        let within = within.or(entry.task.kill_grace);
         let was = std::mem::replace(&mut entry.phase, Phase::Stopping);
         let mut actions = Vec::new();
         if self.tells_killing && was != Phase::Stopping {
             actions.push(tell(StatusUpdate::new(
-                entry.id.clone(),
+                entry.task.id.clone(),
                 TaskState::Killing,
             )));
         }
@@ -246,10 +254,14 @@ impl Roster {
             actions.push(Action::Stop(ordinal, reason, within));
             return actions;
         }
-        let (id, group) = (entry.id.clone(), entry.group);
+        let (task, group) = (entry.task.clone(), entry.group);
         self.tasks.remove(&ordinal);
         actions.push(Action::Abandon(ordinal));
-        actions.push(tell(outcome::ended(&id, &stopped(reason))));
+        actions.push(tell(outcome::ended(
+            &task.id,
+            task.purpose,
+            &stopped(reason),
+        )));
         for member in self.group(group) {
             let reason = if reason == StopReason::Kill {
                 StopReason::Group
@@ -279,7 +291,7 @@ impl Roster {
     fn find(&self, task: &TaskId) -> Option<Ordinal> {
         let mut tasks = self.tasks.iter();
         tasks
-            .find(|(_, entry)| entry.id == *task)
+            .find(|(_, entry)| entry.task.id == *task)
             .map(|(ordinal, _)| *ordinal)
     }
 

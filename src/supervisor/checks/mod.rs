@@ -1,6 +1,8 @@
 //! Checks that a framework wants of a task: by a command in its main container, by HTTP or by TCP in
 //! the pod's network. They begin when the pod runs.
 
+pub(super) mod http;
+mod location;
 pub(super) mod probe;
 mod timing;
 

@@ -54,6 +54,8 @@ struct Service {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// Its container is not there yet.
+    Unmade,
     /// For what it depends on.
     Waiting,
     /// Its start, or start anew, is under way.
@@ -132,7 +134,7 @@ impl Course {
             depends_on: life.depends_on.clone(),
             restarts: Restarts::new(life.restart),
             health: timing.map(Health::new),
-            state: State::Waiting,
+            state: State::Unmade,
             settled: false,
         };
         Self {
@@ -142,6 +144,11 @@ impl Course {
             first_failure: None,
             ran: false,
         }
+    }
+
+    /// The service's container is there: it may be started.
+    pub(super) fn made(&mut self, i: usize) {
+        self.services[i].state = State::Waiting;
     }
 
     /// What is to be done now, which then counts as begun.
@@ -205,7 +212,7 @@ impl Course {
     pub(super) fn is_waiting(&self, i: usize) -> bool {
         self.services
             .get(i)
-            .is_none_or(|service| service.state == State::Waiting)
+            .is_none_or(|service| matches!(service.state, State::Unmade | State::Waiting))
     }
 
     pub(super) fn is_settled(&self, i: usize) -> bool {
@@ -281,7 +288,7 @@ impl Course {
     }
 
     fn unmet_dependency(&self) -> Option<Verdict> {
-        let waiting = |i: &usize| self.services[*i].state == State::Waiting;
+        let waiting = |i: &usize| self.is_waiting(*i);
         (0..self.services.len()).filter(waiting).find_map(|i| {
             let (on, why) = self.unmet(i, true).next()?;
             let service = i;
@@ -354,7 +361,7 @@ impl Course {
             },
             State::Ended { success } => success,
             State::BackOff { .. } => self.running_means == RunningMeans::Started,
-            State::Waiting | State::Starting => false,
+            State::Unmade | State::Waiting | State::Starting => false,
         };
         service.settled && runs
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::tests::made;
 use super::{Action, Course, ProbeResult, RunningMeans, Timing, Verdict};
 use crate::compose::model::Condition;
 use crate::pod::life::{DependencyPlan, LifePlan, RestartPlan, RestartWhen};
@@ -129,7 +130,7 @@ fn always() -> LifePlan {
 fn a_thousand_crashes_leave_nothing_behind() {
     let lives = [always(), always()];
     let services = lives.iter().map(|life| (life, Some(timing())));
-    let course = Course::new(services, None, RunningMeans::Healthy);
+    let course = made(Course::new(services, None, RunningMeans::Healthy));
     let mut world = World::new(course, Some(Duration::from_millis(5)));
     while world.course.restarts(0) < 1000 {
         world.step();
@@ -146,7 +147,8 @@ fn a_thousand_crashes_leave_nothing_behind() {
 fn a_day_of_probes_leaves_nothing_behind() {
     let lives = [always(), always(), always()];
     let services = lives.iter().map(|life| (life, Some(timing())));
-    let mut world = World::new(Course::new(services, None, RunningMeans::Healthy), None);
+    let course = made(Course::new(services, None, RunningMeans::Healthy));
+    let mut world = World::new(course, None);
     let end = world.now + DAY;
     while world.now < end {
         world.step();
@@ -175,7 +177,8 @@ fn a_chain_of_healthy_services_waits_for_nothing_but_the_probes() {
         })
         .collect();
     let services = lives.iter().map(|life| (life, Some(timing())));
-    let mut world = World::new(Course::new(services, None, RunningMeans::Healthy), None);
+    let course = made(Course::new(services, None, RunningMeans::Healthy));
+    let mut world = World::new(course, None);
     let begin = world.now;
     while !world.course.take_running() {
         world.step();

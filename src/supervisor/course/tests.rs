@@ -29,7 +29,13 @@ const PROBED: Option<Timing> = Some(Timing {
 
 fn course(services: &[(LifePlan, Option<Timing>)]) -> Course {
     let services = services.iter().map(|(life, timing)| (life, *timing));
-    Course::new(services, None, RunningMeans::Healthy)
+    made(Course::new(services, None, RunningMeans::Healthy))
+}
+
+/// All containers are there.
+pub(super) fn made(mut course: Course) -> Course {
+    (0..course.services.len()).for_each(|i| course.made(i));
+    course
 }
 
 /// Has a service start, hooks and all.
@@ -54,6 +60,39 @@ fn probe(course: &mut Course, success: bool) -> usize {
 }
 
 use Condition::{CompletedSuccessfully, Healthy, Started};
+
+#[test]
+fn a_service_starts_when_it_is_made_whatever_others_are() {
+    let now = Instant::now();
+    let lives = [life(vec![on(1, Started)]), life(vec![]), life(vec![])];
+    let services = lives.iter().map(|life| (life, None));
+    let mut course = Course::new(services, None, RunningMeans::Healthy);
+    assert_eq!(course.due(now), []);
+    course.made(0);
+    assert_eq!(course.due(now), []);
+    course.made(1);
+    assert_eq!(course.due(now), [Action::Start(1)]);
+    start(&mut course, 1, now);
+    assert_eq!(course.due(now), [Action::Start(0)]);
+    start(&mut course, 0, now);
+    assert!(course.is_waiting(2) && !course.take_running());
+    course.made(2);
+    assert_eq!(course.due(now), [Action::Start(2)]);
+}
+
+#[test]
+fn what_can_never_be_met_is_told_before_anything_is_made() {
+    let lives = [life(vec![]), life(vec![on(0, Healthy)])];
+    let services = lives.iter().map(|life| (life, None));
+    let course = Course::new(services, None, RunningMeans::Healthy);
+    let why = Unmet::NoHealthcheck;
+    let unmet = Verdict::DependencyUnmet {
+        service: 1,
+        on: 0,
+        why,
+    };
+    assert_eq!(course.verdict(), Some(unmet));
+}
 
 #[test]
 fn a_service_starts_as_soon_as_its_own_dependencies_are_met() {
@@ -213,7 +252,7 @@ fn the_main_service_decides_alone() {
     let now = Instant::now();
     let services = [life(vec![]), life(vec![])];
     let services = services.iter().map(|life| (life, None));
-    let mut course = Course::new(services, Some(1), RunningMeans::Healthy);
+    let mut course = made(Course::new(services, Some(1), RunningMeans::Healthy));
     course.due(now);
     course.exited(0, false, now);
     assert_eq!(course.verdict(), None);

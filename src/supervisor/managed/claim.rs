@@ -9,7 +9,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::sys::PathError;
+use crate::sys::{PathError, tree};
+
+/// The file whose lock is the turn.
+const TURN: &str = "turn";
 
 /// The turn to start or to end it.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ impl Turn {
     /// Waits for the turn; makes the folder where it is missing. Blocks for as long as somebody
     /// starts or ends the daemon.
     pub(super) fn take(folder: &Path) -> Result<Self, PathError> {
-        let path = folder.join("turn");
+        let path = folder.join(TURN);
         loop {
             match DirBuilder::new().mode(0o700).create(folder) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -40,6 +43,34 @@ impl Turn {
                 return Ok(Self(file));
             }
         }
+    }
+
+    /// Removes the folder, which nobody uses, and with it the turn. Who waits for it, or comes
+    /// meanwhile, makes a folder anew, or has this one, empty.
+    pub(super) fn end(self, folder: &Path) -> Result<(), PathError> {
+        let failed = |source: io::Error| PathError::new("remove", folder, source);
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // The last: while it is there, nobody else has the turn.
+            if entry.file_name() != TURN {
+                tree::remove(&entry.path())?;
+            }
+        }
+        fs::remove_file(folder.join(TURN)).map_err(failed)?;
+        let removed = match fs::remove_dir(folder) {
+            // It is somebody else's, or was until just now.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+                ) =>
+            {
+                Ok(())
+            }
+            removed => removed.map_err(failed),
+        };
+        drop(self);
+        removed
     }
 }
 
@@ -126,6 +157,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("managed");
         let turn = Turn::take(&folder).unwrap();
+        fs::create_dir(folder.join("root")).unwrap();
         let (say, hear) = mpsc::channel();
         let path = folder.clone();
         let other = thread::spawn(move || {
@@ -133,10 +165,30 @@ mod tests {
             Turn::take(&path).unwrap()
         });
         hear.recv().unwrap();
-        fs::remove_dir_all(&folder).unwrap();
-        drop(turn);
+        turn.end(&folder).unwrap();
         let turn = other.join().unwrap();
-        assert!(folder.join("turn").exists());
-        drop(turn);
+        assert!(folder.join(TURN).exists());
+        assert!(!folder.join("root").exists());
+        turn.end(&folder).unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn turns_that_end_and_begin_at_once_are_one_at_a_time() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("managed");
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let turn = Turn::take(&folder).unwrap();
+                        // Fails where somebody else has a turn, too.
+                        fs::create_dir(folder.join("daemon")).unwrap();
+                        turn.end(&folder).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(!folder.exists());
     }
 }

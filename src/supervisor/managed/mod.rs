@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::journal::{Folders, FoldersError, Record, Stored};
 use crate::pod::names::PodId;
 use crate::supervisor::teardown::blocking;
-use crate::sys::{self, mount, tree};
+use crate::sys::{self, mount};
 use claim::{Turn, Usage};
 use process::Daemon;
 
@@ -195,9 +195,8 @@ async fn end_unused(folders: &Folders, turn: Turn) -> Result<(), ManagedError> {
         // Roots of containers whose shims were killed, and what was mounted to unpack an image.
         mount::unmount_all(&state)?;
         mount::unmount_all(&root)?;
-        tree::remove(&state)
+        turn.end(&state)
     })
     .await?;
-    drop(turn);
     Ok(())
 }

@@ -29,8 +29,16 @@ fn lines(actions: &[Action]) -> String {
     actions.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
+fn newcomer(id: &str, kill_grace: Option<Duration>) -> Newcomer {
+    Newcomer {
+        id: id.into(),
+        kill_grace,
+        purpose: Purpose::Batch,
+    }
+}
+
 fn admit(roster: &mut Roster, ids: &[&str]) -> Vec<Ordinal> {
-    let tasks = ids.iter().map(|id| (TaskId::from(*id), None)).collect();
+    let tasks = ids.iter().map(|id| newcomer(id, None)).collect();
     roster.admit(tasks).0.into_iter().flatten().collect()
 }
 
@@ -55,7 +63,7 @@ fn end(cause: EndCause) -> PodEnd {
 #[test]
 fn a_task_is_launched_as_soon_as_it_is_prepared() {
     let mut roster = Roster::default();
-    let (_, told) = roster.admit(vec![("a".into(), None)]);
+    let (_, told) = roster.admit(vec![newcomer("a", None)]);
     assert_eq!(lines(&told), "a Starting");
     assert_eq!(lines(&roster.ready(Ordinal(0))), "launch 0");
     assert_eq!(lines(&roster.goes_on(Ordinal(0), RUNNING)), "a Running");
@@ -134,7 +142,7 @@ fn a_group_ends_as_one_when_one_fails_but_not_when_one_finishes() {
 fn a_group_is_killed_as_one_each_with_its_own_grace() {
     let mut roster = Roster::default();
     let second = Duration::from_secs(1);
-    let tasks = vec![("a".into(), None), ("b".into(), Some(2 * second))];
+    let tasks = vec![newcomer("a", None), newcomer("b", Some(2 * second))];
     roster.admit(tasks);
     roster.ready(Ordinal(0));
     roster.ready(Ordinal(1));
@@ -184,7 +192,7 @@ fn who_is_not_here_is_not_killed_and_who_is_is_not_launched_again() {
     assert_eq!(lines(&roster.kill(&"a".into(), None)), "");
     assert!(!roster.was_used());
     launched(&mut roster, &["a"]);
-    let (ordinals, told) = roster.admit(vec![("a".into(), None)]);
+    let (ordinals, told) = roster.admit(vec![newcomer("a", None)]);
     assert_eq!((ordinals, lines(&told)), (vec![None], String::new()));
     roster.ended(Ordinal(0), &end(EndCause::Finished));
     assert_eq!(
@@ -205,7 +213,7 @@ fn after_a_shutdown_nothing_is_launched() {
         lines(&told),
         "stop 0: Shutdown within 1s, abandon 1, b Killed"
     );
-    let (ordinals, told) = roster.admit(vec![("c".into(), None)]);
+    let (ordinals, told) = roster.admit(vec![newcomer("c", None)]);
     assert_eq!(
         (ordinals, lines(&told)),
         (vec![None], "c Killed".to_owned())
