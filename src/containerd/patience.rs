@@ -37,6 +37,14 @@ const ONCE: [&str; 6] = [
     "/containerd.services.events.v1.Events/Subscribe",
 ];
 
+/// These make what others may have made, too: that it exists is an answer like others. What the rest
+/// make is a pod's own.
+const SHARED: [&str; 3] = [
+    "/containerd.services.namespaces.v1.Namespaces/Create",
+    "/containerd.services.images.v1.Images/Create",
+    "/containerd.services.snapshots.v1.Snapshots/Commit",
+];
+
 /// A connection that calls again.
 #[derive(Clone, Debug)]
 pub(super) struct Patient(pub(super) transport::Channel);
@@ -77,7 +85,7 @@ async fn call(mut channel: transport::Channel, request: Request<Body>) -> Answer
         match code(&again) {
             code if is_refusal(code) => {}
             // What was refused has been done all the same; the first answer says more.
-            Some(Code::AlreadyExists) => return Ok(first),
+            Some(Code::AlreadyExists) if !SHARED.contains(&head.uri.path()) => return Ok(first),
             _ => return Ok(again),
         }
     }
