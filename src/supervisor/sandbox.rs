@@ -1,7 +1,9 @@
 //! What the containers of a pod share: cgroups, a network namespace, /dev/shm, the files of names,
 //! and the pause container that owns the rest of the namespaces.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use tracing::{debug, warn};
@@ -80,16 +82,23 @@ pub(super) fn make(host: &Host, plan: &PodPlan, journal: &Journal) -> Result<Run
     }
 
     journal.intent(&Step::Cgroup)?;
-    let shim = sandbox.cgroup.shim();
-    host.cgroups
-        .create_pod(sandbox.cgroup.as_str(), &[shim.as_str()], &limits(sandbox))?;
-
     if let NetworkPlan::Own { netns } = &sandbox.network {
         journal.intent(&Step::Netns {
             path: netns.clone(),
         })?;
     }
-    PodNetwork::set_up(&sandbox.network)?;
+    // Each takes some milliseconds, in which the kernel mostly waits.
+    let (network, cgroups) = thread::scope(|scope| {
+        let network = scope.spawn(|| PodNetwork::set_up(&sandbox.network));
+        let shim = sandbox.cgroup.shim();
+        let cgroups =
+            host.cgroups
+                .create_pod(sandbox.cgroup.as_str(), &[shim.as_str()], &limits(sandbox));
+        let network = network.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (network, cgroups)
+    });
+    network?;
+    cgroups?;
     journal.intent(&Step::Mount { path: run.shm() })?;
     mount::tmpfs(&run.shm(), sandbox.shm_size.0, SHM_MODE)?;
 
