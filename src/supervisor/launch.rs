@@ -10,7 +10,7 @@ use std::str::FromStr;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::container::{self, NewContainer, Running};
 use super::course::Course;
@@ -22,7 +22,7 @@ use super::prepare::{Documents, Prepared};
 use super::report::ServiceState;
 use super::runtime::OciRuntime;
 use super::sandbox::{self, RunDir};
-use super::teardown::blocking;
+use super::warmth;
 use crate::containerd::{Labels, LeaseId, RpcError};
 use crate::journal::Step;
 use crate::logfile::Rotation;
@@ -51,16 +51,10 @@ impl PodRun {
         if self.plan.containers.iter().any(|it| it.rights.privileged) {
             self.sys = network::writable_sys(&self.plan.sandbox.network)?;
         }
-        let cgroups = host.cgroups.clone();
-        // The kernel makes the first move of a process into a cgroup wait: this one, which waits
-        // beside the calls to containerd, and not the runtime's.
-        let warm = blocking(move || cgroups.warm_up());
         let pause = sandbox::make_pause(&host, &self.plan, &self.journal, &labels);
+        let pause = warmth::beside(&host, pause);
         let prepared = self.prepare(&lease, &labels, &run);
-        let (warm, pause, prepared) = tokio::join!(warm, pause, prepared);
-        if let Err(error) = warm {
-            debug!(%error, "cgroups can't be warmed up");
-        }
+        let (pause, prepared) = tokio::join!(pause, prepared);
         // Whatever else went wrong, pause is there to be taken away.
         let pause = pause.map(|(pause, runtime)| (self.pause.insert(pause).pid, runtime));
         if let Ok((pid, _)) = pause {
@@ -94,11 +88,8 @@ impl PodRun {
         // Others join the pause container's namespaces whether its program runs yet or not.
         let id = self.plan.sandbox.id.to_string();
         let start = sandbox::start_pause(&host, &id, pause_pid);
-        let cgroups = host.cgroups.clone();
-        // Since pause's, long enough has passed for the next move into a cgroup to wait again.
-        let warm = blocking(move || cgroups.warm_up());
-        let created = self.create_all(wanted, &images);
-        let (started, created, _) = tokio::join!(start, created, warm);
+        let created = warmth::beside(&host, self.create_all(wanted, &images));
+        let (started, created) = tokio::join!(start, created);
         if started.is_ok() {
             self.pause.iter_mut().for_each(Running::started);
         }

@@ -45,6 +45,7 @@ mod storage;
 mod teardown;
 mod untold;
 pub mod user_files;
+mod warmth;
 mod wind_down;
 
 pub use image_root::accounts;

@@ -41,20 +41,21 @@ impl Hierarchies {
         })
     }
 
-    /// Makes the next moves of processes between cgroups quick, for about a tenth of a second.
+    /// Makes the next moves of processes between cgroups quick, for some 10 ms.
     ///
     /// The first move after a pause waits for the kernel's readers, some 9 ms on an idle machine;
     /// those that follow it closely take 0.2 ms. So this process is moved to where it is while
-    /// there is other work to wait for. With version 2 alone there is nothing to do: runtimes start
-    /// processes in their cgroups (`CLONE_INTO_CGROUP`).
-    pub fn warm_up(&self) -> Result<(), Error> {
+    /// there is other work to wait for. With version 2 alone there is nothing to do, which is told by
+    /// false: runtimes start processes in their cgroups (`CLONE_INTO_CGROUP`).
+    pub fn warm_up(&self) -> Result<bool, Error> {
         let version_1 = |hierarchy: &&Hierarchy| hierarchy.version == Version::V1;
         let Some(hierarchy) = self.with("freezer").filter(version_1) else {
-            return Ok(());
+            return Ok(false);
         };
         let own = hierarchy.own.trim_start_matches('/');
         // 0 is whoever writes it.
-        write(&hierarchy.directory(own).join("cgroup.procs"), "0")
+        write(&hierarchy.directory(own).join("cgroup.procs"), "0")?;
+        Ok(true)
     }
 
     /// Whether somebody else's processes are in this process's own version 2 cgroup: those of

@@ -1,0 +1,42 @@
+//! Moves of processes into cgroups, kept quick while containers are made.
+//!
+//! The first move after a pause waits for the kernel's readers, some 9 ms on an idle machine, and the
+//! pause need not be long: containers of one pod are further apart. What keeps the kernel from
+//! forgetting is a move of our own, to where we are, every few milliseconds. It waits instead of the
+//! runtime, beside the calls to containerd.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::host::Host;
+use super::teardown::blocking;
+
+/// Well below the time after which the kernel forgets: a grace period of its readers.
+const AGAIN: Duration = Duration::from_millis(4);
+
+/// Waits for `making`, with cgroups that are quick to move into.
+pub(super) async fn beside<T>(host: &Arc<Host>, making: impl Future<Output = T>) -> T {
+    tokio::select! {
+        made = making => made,
+        never = keep(host) => match never {},
+    }
+}
+
+async fn keep(host: &Arc<Host>) -> Infallible {
+    loop {
+        let host = Arc::clone(host);
+        match blocking(move || host.cgroups.warm_up()).await {
+            Ok(true) => sleep(AGAIN).await,
+            Ok(false) => return pending().await,
+            Err(error) => {
+                debug!(%error, "cgroups can't be warmed up");
+                return pending().await;
+            }
+        }
+    }
+}
