@@ -406,7 +406,14 @@ struct Process(Child);
 impl Process {
     fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
-        Self(child.expect("the host has this program"))
+        let child = child.expect("the host has this program");
+        // Who starts a program goes on when its memory is in place, a moment before its words are.
+        let words = format!("/proc/{}/cmdline", child.id());
+        wait::until("the words of a program", PATIENCE, || {
+            let words = fs::read(&words).expect("the process lives");
+            (!words.is_empty()).then_some(())
+        });
+        Self(child)
     }
 }
 
