@@ -117,6 +117,7 @@ fn leading(digest: &[u8]) -> u64 {
         .iter()
         .fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
