@@ -7,6 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 
 use crate::lab::Lab;
+use crate::lab::containerd::Events;
 use crate::oracle::{self, Oracle};
 
 /// How long what is on its way out may take: Mesos reaps, containerd collects.
@@ -19,7 +20,7 @@ pub(crate) struct SharedLab(Arc<OnceLock<Result<Lab, String>>>);
 impl SharedLab {
     fn get(&self) -> Result<&Lab, String> {
         self.0
-            .get_or_init(Lab::start)
+            .get_or_init(|| Lab::start(Events::Witnessed))
             .as_ref()
             .map_err(Clone::clone)
     }

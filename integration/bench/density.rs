@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::idle::pss;
+use crate::lab::hugetlb::Hugetlb;
 use crate::lab::pod::{Pod, Process, processes_in};
 use crate::lab::task::{Task, TaskRun};
 use crate::lab::{EXECUTOR, Lab, host};
@@ -31,6 +32,7 @@ fn of_mesos(lab: &Lab, measure: impl FnOnce(&Lab) -> Table) -> Vec<Table> {
     if !host::cgroup_v1() {
         return Vec::new();
     }
+    let _hugetlb = Hugetlb::mount();
     pods::load_image(lab);
     vec![measure(lab)]
 }

@@ -41,6 +41,7 @@ use clap::Parser;
 use serde_json::json;
 
 use lab::Lab;
+use lab::containerd::Events;
 use machine::Machine;
 use table::Table;
 
@@ -116,7 +117,7 @@ fn main() -> ExitCode {
         eprintln!("nothing can be measured here:\n{missing}");
         return ExitCode::FAILURE;
     }
-    let lab = match Lab::start() {
+    let lab = match Lab::start(Events::Unheard) {
         Ok(lab) => lab,
         Err(error) => {
             eprintln!("{error}");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::image_archive::busybox;
-use crate::lab::cgroup_name;
+use crate::lab::{cgroup_name, memory};
 
 /// What each container runs; the line says that it does.
 pub(crate) const PAYLOAD: &str = "echo ready; exec sleep 1000";
@@ -42,6 +42,7 @@ impl Bundle {
         for name in ["sh", "sleep"] {
             symlink("busybox", root.join("bin").join(name)).expect("the lab's folder takes it");
         }
+        memory::folder(&folder.join("state")).expect("the kernel mounts a tmpfs");
         Self {
             folder: folder.to_owned(),
         }
@@ -84,7 +85,7 @@ impl Bundle {
 /// Starts a pod with `crun` or `runc`, one container after the other, and takes it away again.
 pub(crate) fn in_series(runtime: &str, bundle: &Bundle, containers: usize) -> (Duration, Duration) {
     let (output, input) = std::io::pipe().expect("a pipe can be made");
-    let state = bundle.folder.join(format!("state-{runtime}"));
+    let state = bundle.folder.join("state").join(runtime);
     let run = |id: &str, pause: Option<u32>| -> u32 {
         bundle.document(id, pause);
         let pid_file = bundle.bundle(id).join("pid");

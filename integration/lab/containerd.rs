@@ -16,6 +16,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::memory;
 use super::witness::Witness;
 use crate::wait;
 
@@ -34,7 +35,17 @@ pub(crate) struct Containerd {
     folder: PathBuf,
     /// Where programs are looked for before the PATH.
     programs: Mutex<Option<PathBuf>>,
+    events: Events,
     running: Mutex<Option<Running>>,
+}
+
+/// Whether somebody follows its events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Events {
+    /// So that the oracle knows each container that there was.
+    Witnessed,
+    /// To write them all down takes a tenth of the processor while pods come and go.
+    Unheard,
 }
 
 /// A containerd beside the lab's, for a test that needs a special one. It is stopped when dropped.
@@ -44,7 +55,7 @@ pub(crate) struct Spare(Containerd);
 impl Spare {
     /// Below a folder of the test's, with the programs in `programs` before those of the PATH.
     pub(crate) fn start(folder: &Path, programs: Option<&Path>) -> Self {
-        let started = Containerd::start_with(folder, programs);
+        let started = Containerd::start_with(folder, programs, Events::Witnessed);
         Self(started.unwrap_or_else(|error| panic!("no containerd: {error}")))
     }
 }
@@ -67,19 +78,20 @@ impl Drop for Spare {
 #[derive(Debug)]
 struct Running {
     process: Child,
-    witness: Witness,
+    witness: Option<Witness>,
 }
 
 impl Containerd {
     /// Starts it below `folder`, and waits until it answers.
-    pub(crate) fn start(folder: &Path) -> Result<Self, String> {
-        Self::start_with(folder, None)
+    pub(crate) fn start(folder: &Path, events: Events) -> Result<Self, String> {
+        Self::start_with(folder, None, events)
     }
 
-    fn start_with(folder: &Path, programs: Option<&Path>) -> Result<Self, String> {
+    fn start_with(folder: &Path, programs: Option<&Path>, events: Events) -> Result<Self, String> {
         let this = Self {
             folder: folder.to_owned(),
             programs: Mutex::new(programs.map(Path::to_owned)),
+            events,
             running: Mutex::new(None),
         };
         this.configure()
@@ -111,12 +123,12 @@ impl Containerd {
             .map(|running| pid_of(&running.process))
     }
 
-    /// Namespace and name of every container that it ever had.
+    /// Namespace and name of every container that it ever had, if there is a witness.
     pub(crate) fn containers_ever(&self) -> BTreeSet<(String, String)> {
         let running = self.running();
         running
             .as_ref()
-            .map(|running| running.witness.containers())
+            .and_then(|running| Some(running.witness.as_ref()?.containers()))
             .unwrap_or_default()
     }
 
@@ -202,7 +214,7 @@ impl Containerd {
     }
 
     fn configure(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
+        memory::folder(&self.state())?;
         let mut text = String::from("version = 2\noom_score = 0\n");
         let mut set = |key: &str, value: &dyn std::fmt::Debug| {
             writeln!(text, "{key} = {value:?}").expect("a string takes all that is written");
@@ -242,7 +254,10 @@ impl Containerd {
             let log = super::tail(&self.log(), 0, 20);
             return Err(format!("containerd does not answer:\n{log}"));
         }
-        let witness = Witness::start(self.folder.join("events"), &self.socket())?;
+        let witness = match self.events {
+            Events::Witnessed => Some(Witness::start(self.folder.join("events"), &self.socket())?),
+            Events::Unheard => None,
+        };
         *self.running() = Some(Running { process, witness });
         Ok(())
     }

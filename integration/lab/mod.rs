@@ -11,6 +11,7 @@ pub(crate) mod footprint;
 pub(crate) mod host;
 pub(crate) mod hugetlb;
 pub(crate) mod marathon;
+pub(crate) mod memory;
 pub(crate) mod mesos;
 pub(crate) mod pod;
 pub(crate) mod program;
@@ -28,7 +29,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
-use self::containerd::Containerd;
+use self::containerd::{Containerd, Events};
 use self::mesos::Mesos;
 
 /// The program under test.
@@ -83,21 +84,23 @@ impl Evidence {
 
 impl Lab {
     /// Starts the containerd. Mesos comes when a test first wants it.
-    pub(crate) fn start() -> Result<Self, String> {
+    pub(crate) fn start(events: Events) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("compose-executor-it.")
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in("/var/lib")
             .map_err(|error| format!("/var/lib: {error}"))?;
-        for name in ["root", "state", "fixtures"] {
+        for name in ["root", "fixtures"] {
             let path = folder.path().join(name);
             fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
+        let state = folder.path().join("state");
+        memory::folder(&state).map_err(|error| format!("{}: {error}", state.display()))?;
         let config = folder.path().join("config.toml");
         // By hand, everything may be tried; tasks have the default profile.
         fs::write(&config, "[policy]\nup = \"off\"\n")
             .map_err(|error| format!("{}: {error}", config.display()))?;
-        let containerd = Containerd::start(&folder.path().join("containerd"))?;
+        let containerd = Containerd::start(&folder.path().join("containerd"), events)?;
         Ok(Self {
             folder,
             containerd,

@@ -19,6 +19,7 @@ pub(super) struct Cri {
 
 impl Cri {
     pub(super) fn start(peers: &Path, folder: &Path) -> Self {
+        super::in_memory(folder, "state");
         let socket = folder.join("cri.sock");
         let place = |name: &str| folder.join(name).display().to_string();
         let config = format!(

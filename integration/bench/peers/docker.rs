@@ -19,6 +19,7 @@ pub(super) struct DockerCompose {
 impl DockerCompose {
     pub(super) fn start(lab: &Lab, peers: &Path) -> Self {
         let folder = lab.fixture();
+        super::in_memory(&folder, "exec");
         let host = format!("unix://{}", folder.join("docker.sock").display());
         let docker = peers.join("docker/usr/bin/docker");
         let mut command = Command::new(peers.join("docker/usr/sbin/dockerd"));

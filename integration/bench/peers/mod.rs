@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::image_archive::{Form, Image};
-use crate::lab::Lab;
+use crate::lab::{Lab, memory};
 use crate::wait;
 use cri::Cri;
 use docker::DockerCompose;
@@ -51,6 +51,11 @@ pub(crate) fn all(lab: &Lab) -> Vec<Box<dyn Peer>> {
         found.push(Box::new(DockerCompose::start(lab, &peers)));
     }
     found
+}
+
+/// What lasts as long as a boot, as it lies on a host.
+fn in_memory(folder: &Path, name: &str) {
+    memory::folder(&folder.join(name)).expect("the kernel mounts a tmpfs");
 }
 
 /// A daemon of a peer's.

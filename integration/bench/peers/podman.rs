@@ -26,6 +26,9 @@ pub(super) struct Podman {
 
 impl Podman {
     pub(super) fn start(peers: &Path, folder: &Path, play: Play) -> Self {
+        for name in ["run", "tmp"] {
+            super::in_memory(folder, name);
+        }
         let files = peers.join("podman");
         let podman = Self {
             play,
