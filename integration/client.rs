@@ -161,7 +161,7 @@ fn a_pods_containers_share_one_shim_and_one_sandbox(lab: &Lab) {
         let client = &lease.client;
         let mut events = client
             .events()
-            .subscribe(&[Topic::TaskStart, Topic::TaskExit])
+            .subscribe(&[Topic::TaskStart, Topic::TaskExit], None)
             .await
             .expect("a subscription");
         let pid = small.create_pause(client).await;
@@ -416,7 +416,7 @@ fn a_call_that_hangs_has_an_end(lab: &Lab) {
             all_stopped(pid).then_some(())
         });
         let error = impatient.tasks().list().await;
-        let subscription = impatient.events().subscribe(&[Topic::TaskExit]).await;
+        let subscription = impatient.events().subscribe(&[Topic::TaskExit], None).await;
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).expect("it goes on");
         let error = error.expect_err("nobody answers");
         assert_eq!(error.code, Code::DeadlineExceeded);

@@ -170,11 +170,7 @@ async fn run_pod(
         checks: ChecksPlan::default(),
         time_limit: None,
     };
-    let code = follow(Arc::clone(&opened), request, background).await?;
-    if let Some(host) = Arc::into_inner(opened) {
-        Box::pin(host.close()).await;
-    }
-    Ok(code)
+    follow(opened, request, background).await
 }
 
 /// What is different where nobody sits at a terminal.

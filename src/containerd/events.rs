@@ -94,15 +94,19 @@ impl Client {
 }
 
 impl Events<'_> {
-    /// Subscribes to topics of the client's namespace. Everything that happens after this has
-    /// returned is told.
+    /// Subscribes to topics of the client's namespace; if a regular expression (RE2) is given, of
+    /// containers alone whose ids match it. Everything that happens after this has returned is told.
     ///
     /// The last part takes some doing. containerd says nothing on a subscription before its first
     /// event, so an event is made for it: a probe with a topic that nobody else listens to is
     /// published until the stream has brought one.
-    pub async fn subscribe(self, topics: &[Topic]) -> Result<EventStream, RpcError> {
+    pub async fn subscribe(
+        self,
+        topics: &[Topic],
+        containers: Option<&str>,
+    ) -> Result<EventStream, RpcError> {
         let limit = self.client.deadlines().read;
-        let opened = timeout(limit, self.open(topics)).await;
+        let opened = timeout(limit, self.open(topics, containers)).await;
         opened.unwrap_or_else(|_| {
             Err(RpcError::new(
                 CALL,
@@ -113,14 +117,20 @@ impl Events<'_> {
         })
     }
 
-    async fn open(self, topics: &[Topic]) -> Result<EventStream, RpcError> {
+    async fn open(
+        self,
+        topics: &[Topic],
+        containers: Option<&str>,
+    ) -> Result<EventStream, RpcError> {
         let probe = probe_topic();
         let namespace = self.client.namespace().as_str();
         let filters: Vec<_> = topics
             .iter()
-            .map(|topic| topic.path())
-            .chain([probe.as_str()])
-            .map(|path| Filter::topic(path, namespace))
+            .map(|topic| match containers {
+                Some(ids) => Filter::topic_of(topic.path(), namespace, ids),
+                None => Filter::topic(topic.path(), namespace),
+            })
+            .chain([Filter::topic(&probe, namespace)])
             .collect();
         let request = SubscribeRequest {
             filters: Filter::strings(&filters),

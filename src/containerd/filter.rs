@@ -24,6 +24,15 @@ impl Filter {
         ))
     }
 
+    /// The same, of containers alone whose ids match a regular expression (RE2).
+    pub(super) fn topic_of(topic: &str, namespace: &str, containers: &str) -> Self {
+        let Self(topic) = Self::topic(topic, namespace);
+        Self(format!(
+            "{topic},event.container_id~={}",
+            quoted(containers)
+        ))
+    }
+
     pub(super) fn strings(filters: &[Self]) -> Vec<String> {
         filters.iter().map(|filter| filter.0.clone()).collect()
     }
@@ -59,6 +68,10 @@ mod tests {
         assert_eq!(
             Filter::topic("/tasks/exit", "compose-executor").0,
             r#"topic=="/tasks/exit",namespace=="compose-executor""#
+        );
+        assert_eq!(
+            Filter::topic_of("/tasks/oom", "ns", "0a1b").0,
+            r#"topic=="/tasks/oom",namespace=="ns",event.container_id~="0a1b""#
         );
     }
 }

@@ -23,7 +23,6 @@ pub mod trust;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -285,9 +284,6 @@ impl Executor {
         self.driver.close().await;
         // Bounded by itself; cut off, it would have been for nothing.
         while self.sweep.join_next().await.is_some() {}
-        if let Some(host) = self.tasks.into_host().and_then(Arc::into_inner) {
-            Box::pin(host.close()).await;
-        }
         info!("the executor ends");
     }
 }

@@ -101,11 +101,6 @@ impl Ground {
         let name = self.sandbox.path().file_name();
         name.unwrap_or_default().to_string_lossy()
     }
-
-    /// The host, if there was a task that wanted it.
-    pub(super) fn into_host(self) -> Option<Arc<Host>> {
-        self.host.into_inner()
-    }
 }
 
 /// A pod that can be launched, and where.

@@ -42,7 +42,7 @@ pub use oci_spec::runtime::{Capabilities, Capability, PosixRlimitType, Process, 
 pub use process::is_kernels;
 pub use sandbox::pause_spec;
 pub use seccomp_file::{SeccompFile, SeccompFileError};
-pub use seccomp_filter::attach_filter;
+pub use seccomp_filter::SeccompFilters;
 pub use spec::{ContainerInput, container_spec};
 pub use user::{Accounts, ResolvedUser, UserError};
 

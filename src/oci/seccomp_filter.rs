@@ -22,16 +22,34 @@ use oci_spec::runtime::{
 /// Users can't set it: annotations of a runtime's own are refused.
 const ANNOTATION: &str = "run.oci.seccomp_bpf_data";
 
-/// Gives crun the finished filter of a document's profile, if that can be made.
-pub fn attach_filter(spec: &mut Spec) {
-    let profile = spec
-        .linux()
-        .as_ref()
-        .and_then(|linux| linux.seccomp().as_ref());
-    if let Some(filter) = profile.and_then(compile) {
-        spec.annotations_mut()
-            .get_or_insert_default()
-            .insert(ANNOTATION.to_owned(), BASE64.encode(bytes(&filter)));
+/// Filters that are finished: most containers of a pod have the same profile.
+#[derive(Debug, Default)]
+pub struct SeccompFilters {
+    /// As the annotation has it; none where the profile is left to the runtime.
+    known: Vec<(LinuxSeccomp, Option<String>)>,
+}
+
+impl SeccompFilters {
+    /// Gives crun the finished filter of a document's profile, if that can be made.
+    pub fn attach(&mut self, spec: &mut Spec) {
+        let linux = spec.linux().as_ref();
+        let Some(profile) = linux.and_then(|linux| linux.seccomp().as_ref()) else {
+            return;
+        };
+        if let Some(filter) = self.of(profile) {
+            spec.annotations_mut()
+                .get_or_insert_default()
+                .insert(ANNOTATION.to_owned(), filter);
+        }
+    }
+
+    fn of(&mut self, profile: &LinuxSeccomp) -> Option<String> {
+        if let Some((_, filter)) = self.known.iter().find(|(known, _)| known == profile) {
+            return filter.clone();
+        }
+        let filter = compile(profile).map(|filter| BASE64.encode(bytes(&filter)));
+        self.known.push((profile.clone(), filter.clone()));
+        filter
     }
 }
 

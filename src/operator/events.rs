@@ -269,7 +269,7 @@ fn changes(before: &PodView, now: &PodView) -> Vec<(String, HealthView)> {
 async fn follow(socket: PathBuf, namespace: String, to: mpsc::Sender<containerd::Event>) {
     loop {
         if let Ok(client) = connect(&socket, &namespace).await
-            && let Ok(mut events) = client.events().subscribe(&TOPICS).await
+            && let Ok(mut events) = client.events().subscribe(&TOPICS, None).await
         {
             loop {
                 match events.next().await {

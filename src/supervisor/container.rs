@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::containerd::{
     Client, ContainerRecord, Labels, Mount, NewTask, RpcError, Runtime, SnapshotKey, Stdio,
 };
+use crate::oci::{self, Spec};
 use crate::pod::plan::Signal;
 
 use super::report::{Exit, ServiceState};
@@ -17,7 +18,7 @@ pub(super) struct NewContainer {
     pub(super) labels: Labels,
     pub(super) runtime: Runtime,
     /// The runtime document, complete.
-    pub(super) spec: Vec<u8>,
+    pub(super) spec: Spec,
     /// Its root: none for pause, whose document names a folder.
     pub(super) root: Option<Root>,
     pub(super) sandbox: Option<String>,
@@ -34,7 +35,7 @@ pub(super) struct Root {
 }
 
 /// Makes the container object and its task, and gives the pid of its first process, which waits to
-/// be started.
+/// be started. The document becomes text only now: in a pod of many, while others are being made.
 pub(super) async fn create(client: &Client, new: NewContainer) -> Result<u32, RpcError> {
     let task = new.task();
     let record = ContainerRecord {
@@ -42,7 +43,7 @@ pub(super) async fn create(client: &Client, new: NewContainer) -> Result<u32, Rp
         image: new.image,
         labels: new.labels,
         runtime: new.runtime,
-        spec: new.spec,
+        spec: oci::to_json(&new.spec).to_string().into_bytes(),
         snapshot: new.root.map(|root| root.snapshot),
         sandbox: new.sandbox,
         created_at: None,

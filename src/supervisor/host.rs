@@ -16,11 +16,10 @@ use crate::pod::plan::PodPlan;
 use crate::sys::cgroup::{self, Hierarchies};
 use crate::sys::{self, process};
 
-use super::exits::{ExitWatcher, Exits};
 use super::facts;
 use super::logs::Outputs;
 use super::programs;
-use super::runtime::{Candidates, ProbeMemo, RuntimeChoice};
+use super::runtime::{Candidates, OciRuntime, ProbeMemo, RuntimeChoice};
 
 /// The one namespace of containerd's that all is in.
 pub const NAMESPACE: &str = "compose-executor";
@@ -58,7 +57,8 @@ pub struct Host {
     socket: PathBuf,
     choice: RuntimeChoice,
     has_own_network: bool,
-    watcher: ExitWatcher,
+    /// How long containerd may be gone before pods are given up.
+    pub(super) lost_after: Duration,
 }
 
 /// Why a host can't run pods. Nothing has been made for one yet.
@@ -143,7 +143,6 @@ impl Host {
         let facts = facts::of_process(pid, &cgroups)?;
         let kernel = facts::kernel(&cgroups);
         client.namespaces().ensure().await?;
-        let watcher = ExitWatcher::start(client.clone(), options.lost_after).await?;
         Ok(Self {
             client,
             snapshotter: options.snapshotter,
@@ -159,7 +158,7 @@ impl Host {
             socket: options.containerd,
             choice: options.runtime,
             has_own_network,
-            watcher,
+            lost_after: options.lost_after,
         })
     }
 
@@ -190,11 +189,6 @@ impl Host {
         &self.kernel
     }
 
-    /// Ends what was started with the host.
-    pub async fn close(self) {
-        self.watcher.stop().await;
-    }
-
     /// The shim of a service, as containerd calls it: the pod's, told by the quickest way there is.
     pub(super) fn service_runtime(&self, options: RuntimeOptions) -> Runtime {
         match &self.pod_shim {
@@ -209,12 +203,16 @@ impl Host {
         }
     }
 
-    pub(super) fn listen(&self) -> Exits {
-        self.watcher.listen()
-    }
-
     pub(super) fn candidates(&self) -> Candidates {
         self.memo.candidates(self.choice)
+    }
+
+    /// crun's program, if the pod may be run with it.
+    pub(super) fn crun_for(&self, plan: &PodPlan) -> Option<&Path> {
+        let mut asked = plan.containers.iter().filter_map(|it| it.runtime);
+        let is_asked = asked.any(|name| OciRuntime::from(name) == OciRuntime::Crun);
+        let is_tried = self.candidates() != Candidates::One(OciRuntime::Runc);
+        self.memo.crun().filter(|_| is_asked || is_tried)
     }
 
     /// Takes the pod's lock and writes its record.

@@ -7,33 +7,28 @@
 
 use std::str::FromStr;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::Instant;
 use tracing::warn;
 
-use super::container::{self, NewContainer, Running};
+use super::container::{NewContainer, Running};
 use super::course::Course;
 use super::images::{self, PodImage};
-use super::launch_error::{LaunchError, create_error};
+use super::launch_error::LaunchError;
 use super::logs::ServiceLogs;
 use super::pod::PodRun;
 use super::prepare::{Documents, Prepared};
-use super::report::ServiceState;
 use super::runtime::OciRuntime;
+use super::runtime_program::RuntimePrograms;
 use super::sandbox::{self, RunDir};
 use super::warmth;
-use crate::containerd::{Labels, LeaseId, RpcError};
+use crate::containerd::{Labels, LeaseId};
 use crate::journal::Step;
 use crate::logfile::Rotation;
 use crate::network;
-use crate::oci;
+use crate::oci::{self, SeccompFilters};
 use crate::pod::logging::LoggingPlan;
-use crate::pod::plan::{ContainerPlan, SeccompPlan, Signal};
+use crate::pod::plan::{ContainerPlan, SeccompPlan};
 use crate::sys::fifo;
 
-/// How many containers are being created at a time: one in the shim, and one on its way there.
-const CREATED_AT_ONCE: usize = 2;
 /// containerd takes 4 KiB for a label; ids of tasks have no limit.
 const LABEL_MAX: usize = 512;
 
@@ -51,7 +46,10 @@ impl PodRun {
         if self.plan.containers.iter().any(|it| it.rights.privileged) {
             self.sys = network::writable_sys(&self.plan.sandbox.network)?;
         }
-        let pause = sandbox::make_pause(&host, &self.plan, &self.journal, &labels);
+        let crun = host.crun_for(&self.plan);
+        self.programs = RuntimePrograms::place(crun, &run, &self.journal)?;
+        let programs = self.programs.clone();
+        let pause = sandbox::make_pause(&host, &self.plan, &self.journal, &labels, &programs);
         let pause = warmth::beside(&host, pause);
         let prepared = self.prepare(&lease, &labels, &run);
         let (pause, prepared) = tokio::join!(pause, prepared);
@@ -72,6 +70,7 @@ impl PodRun {
             documents,
         } = prepared?;
         let (pause_pid, runtime) = pause?;
+        self.exits.subscribed().await.map_err(LaunchError::Events)?;
         self.plan = plan;
         self.storage = storage;
         self.keep_logs();
@@ -170,6 +169,7 @@ impl PodRun {
         pause: u32,
         labels: &Labels,
     ) -> Result<Vec<NewContainer>, LaunchError> {
+        let mut filters = SeccompFilters::default();
         let mut wanted = Vec::with_capacity(documents.len());
         for (service, documents) in documents.into_iter().enumerate() {
             let Documents {
@@ -182,7 +182,7 @@ impl PodRun {
             let program = plan.runtime.map_or(runtime, OciRuntime::from);
             oci::join(&mut spec, pause);
             if program == OciRuntime::Crun && plan.rights.seccomp == SeccompPlan::Default {
-                oci::attach_filter(&mut spec);
+                filters.attach(&mut spec);
             }
             let (stdout, stderr) = (
                 run.io(service).join("stdout"),
@@ -213,8 +213,8 @@ impl PodRun {
                 labels,
                 runtime: self
                     .host
-                    .service_runtime(sandbox::shim_options(&self.plan, program)),
-                spec: oci::to_json(&spec).to_string().into_bytes(),
+                    .service_runtime(sandbox::shim_options(&self.plan, self.programs.of(program))),
+                spec,
                 root: Some(root),
                 sandbox: self
                     .host
@@ -228,65 +228,5 @@ impl PodRun {
             });
         }
         Ok(wanted)
-    }
-
-    /// Creates every service's task, whose process waits in its namespaces, and begins to start
-    /// those that wait for no other service. The shim creates one at a time, but starts others
-    /// meanwhile, if it is not given more to create than the next.
-    async fn create_all(
-        &mut self,
-        wanted: Vec<NewContainer>,
-        images: &[PodImage],
-    ) -> Result<(), LaunchError> {
-        let client = self.host.client.clone();
-        let create = |(service, new): (usize, NewContainer)| {
-            let client = &client;
-            async move { (service, container::create(client, new).await) }
-        };
-        let mut left = wanted.into_iter().enumerate();
-        let mut under_way: FuturesUnordered<_> =
-            left.by_ref().take(CREATED_AT_ONCE).map(create).collect();
-        let mut failure = None;
-        while let Some((service, result)) = under_way.next().await {
-            let made = self.made(service, result, &images[service]);
-            failure = failure.or(made.err());
-            if failure.is_none() && self.go_on().is_ok() {
-                under_way.extend(left.next().map(create));
-            }
-        }
-        failure.map_or(Ok(()), Err)
-    }
-
-    /// A service's task is there, or why not.
-    fn made(
-        &mut self,
-        service: usize,
-        result: Result<u32, RpcError>,
-        image: &PodImage,
-    ) -> Result<(), LaunchError> {
-        let plan = &self.plan.containers[service];
-        let pid = result.map_err(|source| create_error(&plan.service.value, source))?;
-        self.containers[service] = Some(Running {
-            id: plan.id.to_string(),
-            pid,
-            state: ServiceState::NotStarted,
-            stop_signal: plan
-                .stop
-                .signal
-                .or(image.stop_signal)
-                .unwrap_or(Signal::TERM),
-            forced: false,
-            oom_kills_before: 0,
-        });
-        let placed = self.host.cgroups.verify(pid, plan.cgroup.as_str());
-        placed.map_err(LaunchError::Cgroup)?;
-        self.watch_service(service);
-        self.course.made(service);
-        if self.course.verdict().is_some() {
-            // Who waits for what can't be is told of before anything has started.
-            return Ok(());
-        }
-        let due = self.course.due(Instant::now());
-        due.into_iter().try_for_each(|action| self.act(action))
     }
 }

@@ -22,6 +22,8 @@ pub enum LaunchError {
     Journal(#[from] JournalError),
     #[error("the logs can't be written")]
     Logs(#[source] std::io::Error),
+    #[error("containerd's events can't be followed")]
+    Events(#[source] RpcError),
     #[error("the pod's lease can't be made")]
     Lease(#[source] RpcError),
     #[error("{path} can't be written")]

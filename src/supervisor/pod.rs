@@ -23,6 +23,7 @@ use super::logs::{Logs, Prefix};
 use super::orders::{self, StopOrders, Stopper};
 use super::progress::Progress;
 use super::report::{EndCause, PodEnd, PodReport, ServiceEnd, ServiceState, StopReason};
+use super::runtime_program::RuntimePrograms;
 use super::silence::Way;
 use super::storage::Storage;
 use super::teardown::blocking;
@@ -236,6 +237,8 @@ pub(super) struct PodRun {
     pub(super) orders: StopOrders,
     /// Keeps the network's /sys writable where a service is privileged.
     pub(super) sys: Option<OwnedFd>,
+    /// What its shim starts as the runtime.
+    pub(super) programs: RuntimePrograms,
     pub(super) pause: Option<Running>,
     /// One for each of the plan's; none before it has been made.
     pub(super) containers: Vec<Option<Running>>,
@@ -312,7 +315,7 @@ impl PodRun {
         let logs = Logs::start(&names, &prefix, host.outputs.clone());
         match host.record(&plan, owner) {
             Ok(journal) => Ok(Self {
-                exits: host.listen(),
+                exits: Exits::follow(host.client.clone(), host.lost_after, &plan.id),
                 containers: plan.containers.iter().map(|_| None).collect(),
                 host,
                 plan,
@@ -322,6 +325,7 @@ impl PodRun {
                 logs,
                 orders,
                 sys: None,
+                programs: RuntimePrograms::default(),
                 pause: None,
                 main,
                 running_means,

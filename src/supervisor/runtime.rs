@@ -4,7 +4,7 @@
 //! controllers beside v1. Nobody can tell but by trying: the first pod's pause container is the
 //! probe, and its answer is remembered for as long as nothing that it rests on has changed.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,7 @@ pub enum Candidates {
 pub struct ProbeMemo {
     path: PathBuf,
     basis: Basis,
+    crun: Option<PathBuf>,
 }
 
 /// What an answer rests on. Another boot, containerd, crun or set of v2 controllers needs another.
@@ -94,16 +95,23 @@ impl ProbeMemo {
         search: &str,
         controllers: &str,
     ) -> Self {
+        let crun = find("crun", search);
         let basis = Basis {
             boot: boot.to_owned(),
             containerd: containerd.to_owned(),
-            crun: find("crun", search),
+            crun: crun.as_ref().map(|(path, stat)| version(path, stat)),
             controllers: controllers.to_owned(),
         };
         Self {
             path: state.join("runtime.json"),
             basis,
+            crun: crun.map(|(path, _)| path),
         }
+    }
+
+    /// crun's program, where there is one.
+    pub fn crun(&self) -> Option<&Path> {
+        self.crun.as_deref()
     }
 
     pub fn candidates(&self, choice: RuntimeChoice) -> Candidates {
@@ -137,7 +145,7 @@ impl ProbeMemo {
     }
 }
 
-fn find(program: &str, search: &str) -> Option<String> {
+fn find(program: &str, search: &str) -> Option<(PathBuf, Metadata)> {
     let paths = search
         .split(':')
         .filter(|folder| folder.starts_with('/'))
@@ -145,15 +153,18 @@ fn find(program: &str, search: &str) -> Option<String> {
     paths
         .filter_map(|path| Some((path.metadata().ok()?, path)))
         .find(|(stat, _)| stat.is_file())
-        .map(|(stat, path)| {
-            format!(
-                "{} {} {}.{:09}",
-                path.display(),
-                stat.size(),
-                stat.mtime(),
-                stat.mtime_nsec()
-            )
-        })
+        .map(|(stat, path)| (path, stat))
+}
+
+/// Another program at the same place has another.
+fn version(path: &Path, stat: &Metadata) -> String {
+    format!(
+        "{} {} {}.{:09}",
+        path.display(),
+        stat.size(),
+        stat.mtime(),
+        stat.mtime_nsec()
+    )
 }
 
 #[cfg(test)]

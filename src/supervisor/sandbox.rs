@@ -14,6 +14,7 @@ use super::launch_error::LaunchError;
 use super::report::ServiceState;
 use super::restart;
 use super::runtime::{Candidates, OciRuntime};
+use super::runtime_program::RuntimePrograms;
 use crate::compose::model::Cpus;
 use crate::containerd::{Labels, Process, Runtime, RuntimeOptions};
 use crate::journal::{Journal, Step};
@@ -58,6 +59,11 @@ impl RunDir {
     /// Where user's files are pinned.
     pub(super) fn binds(&self) -> PathBuf {
         self.0.join("binds")
+    }
+
+    /// crun's program.
+    pub(super) fn crun(&self) -> PathBuf {
+        self.0.join("crun")
     }
 
     /// Where an image is looked into: seen by nobody.
@@ -145,6 +151,7 @@ pub(super) async fn make_pause(
     plan: &PodPlan,
     journal: &Journal,
     labels: &Labels,
+    programs: &RuntimePrograms,
 ) -> Result<(Running, OciRuntime), LaunchError> {
     let id = plan.sandbox.id.to_string();
     journal.intent(&Step::Container { id: id.clone() })?;
@@ -152,7 +159,11 @@ pub(super) async fn make_pause(
         journal.intent(&Step::Sandbox { id: id.clone() })?;
         host.client
             .sandboxes()
-            .create(&id, &shim(plan, OciRuntime::Runc), labels.clone())
+            .create(
+                &id,
+                &shim(plan, programs.of(OciRuntime::Runc)),
+                labels.clone(),
+            )
             .await
             .map_err(LaunchError::Sandbox)?;
     }
@@ -160,7 +171,7 @@ pub(super) async fn make_pause(
         Candidates::One(one) => (one, None),
         Candidates::CrunElseRunc => (OciRuntime::Crun, Some(OciRuntime::Runc)),
     };
-    let made = create_pause(host, plan, labels, first).await;
+    let made = create_pause(host, plan, labels, programs.of(first)).await;
     let (pause, runtime) = match (made, second) {
         (Ok(pause), None) => (pause, first),
         (Ok(pause), Some(_)) => {
@@ -173,7 +184,7 @@ pub(super) async fn make_pause(
         (Err(error), Some(second)) => {
             debug!(%error, "crun does not work on this host; trying runc");
             remove_failed(host, &id).await;
-            let pause = create_pause(host, plan, labels, second)
+            let pause = create_pause(host, plan, labels, programs.of(second))
                 .await
                 .map_err(LaunchError::Sandbox)?;
             remember(host, second);
@@ -193,16 +204,16 @@ pub(super) async fn start_pause(host: &Host, id: &str, pid: u32) -> Result<(), L
 }
 
 /// The pod's shim runs in a cgroup of the pod, and runs containers with this program.
-pub(super) fn shim_options(plan: &PodPlan, program: OciRuntime) -> RuntimeOptions {
+pub(super) fn shim_options(plan: &PodPlan, program: String) -> RuntimeOptions {
     RuntimeOptions {
-        binary_name: program.binary().to_owned(),
+        binary_name: program,
         shim_cgroup: plan.sandbox.cgroup.shim().to_string(),
         ..RuntimeOptions::default()
     }
 }
 
 /// containerd's own, which starts with the pod's first container.
-fn shim(plan: &PodPlan, program: OciRuntime) -> Runtime {
+fn shim(plan: &PodPlan, program: String) -> Runtime {
     Runtime {
         options: shim_options(plan, program),
         ..Runtime::default()
@@ -213,7 +224,7 @@ async fn create_pause(
     host: &Host,
     plan: &PodPlan,
     labels: &Labels,
-    program: OciRuntime,
+    program: String,
 ) -> Result<Running, crate::containerd::RpcError> {
     let id = plan.sandbox.id.to_string();
     let spec = oci::pause_spec(&host.base, &host.facts, &plan.sandbox, &host.pause_root);
@@ -222,7 +233,7 @@ async fn create_pause(
         image: String::new(),
         labels: labels.clone(),
         runtime: shim(plan, program),
-        spec: oci::to_json(&spec).to_string().into_bytes(),
+        spec,
         root: None,
         sandbox: None,
         stdout: None,

@@ -83,8 +83,10 @@ impl PodRun {
             journal,
             logs,
             storage,
+            exits,
             ..
         } = self;
+        exits.close().await;
         // What is open in a mount keeps it busy.
         drop(storage);
         if !logs.close().await {

@@ -6,7 +6,7 @@
 //! alone.
 
 use std::ffi::CStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -51,6 +51,21 @@ pub fn pin(source: &Entry, target: &Path, how: Pinning) -> Result<(), PathError>
     } else {
         make_file(target)?;
     }
+    place(source, target, how)
+}
+
+/// Binds an open program to `target`, which is made: nobody can write to it there, whoever gets hold
+/// of it.
+pub fn pin_program(program: &File, target: &Path) -> Result<(), PathError> {
+    make_file(target)?;
+    let how = Pinning {
+        read_only: true,
+        ..Pinning::default()
+    };
+    place(program, target, how)
+}
+
+fn place(source: &impl AsFd, target: &Path, how: Pinning) -> Result<(), PathError> {
     match clone_restricted(source, how) {
         Ok(tree) => put(&tree, target).map_err(|errno| PathError::new("mount", target, errno)),
         Err(Errno::ENOSYS) => bind_restricted(source, target, how),

@@ -272,9 +272,4 @@ impl Tasks {
     pub(super) fn is_over(&self) -> bool {
         self.roster.was_used() && self.is_idle()
     }
-
-    pub(super) fn into_host(self) -> Option<Arc<Host>> {
-        drop(self.prepared);
-        Arc::into_inner(self.ground?.ok()?)?.into_host()
-    }
 }
