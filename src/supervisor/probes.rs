@@ -1,4 +1,7 @@
 //! One probe of a service's health: run in its container, and what its end means.
+//!
+//! As in Docker every exit but 0 is a failure, and so is what the runtime can't start. Unlike there
+//! a probe that containerd was away for says nothing of the service.
 
 use std::time::Duration;
 
