@@ -6,16 +6,18 @@ use serde_json::Value;
 use super::{TWO, json, ok, run_in};
 use crate::lab::Lab;
 use crate::lab::program::Up;
+use crate::lab::task::Task;
 use crate::trial::{Test, tests};
 
 pub(super) fn tests() -> Vec<Test> {
-    tests![Containerd:
+    let up = tests![Containerd:
         down_ends_the_pod_of_a_folder,
         down_removes_volumes_when_it_is_told,
         down_kills_when_the_time_is_up,
         down_cleans_up_after_a_dead_owner,
-    ]
-    .into()
+    ];
+    let mesos = tests![Mesos: down_of_one_task_ends_its_executors_others];
+    up.into_iter().chain(mesos).collect()
 }
 
 fn down_ends_the_pod_of_a_folder(lab: &Lab) {
@@ -94,4 +96,17 @@ fn down_cleans_up_after_a_dead_owner(lab: &Lab) {
         json(lab, &["ps", "-A", "--format", "json"]),
         Value::Array(Vec::new())
     );
+}
+
+fn down_of_one_task_ends_its_executors_others(lab: &Lab) {
+    let mut run = Task::app(lab, TWO).count(2).id("t").launch();
+    for id in ["t-0", "t-1"] {
+        run.until_task(id, "TASK_RUNNING");
+    }
+    let ended = ok(lab, &["down", "--pod", "t-0"]);
+    assert!(ended.ends_with("(t-0): ended\n"), "{ended}");
+    for id in ["t-0", "t-1"] {
+        run.until_task(id, "TASK_KILLED");
+    }
+    run.until_gone();
 }

@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Test> {
     tests![Containerd:
         logs_are_shown_by_service_and_time,
         logs_are_followed_to_the_end,
+        following_ends_with_a_dead_owner,
         what_a_detached_pod_wrote_stays_until_it_is_taken_away,
     ]
     .into()
@@ -125,6 +126,18 @@ fn logs_are_followed_to_the_end(lab: &Lab) {
     assert!(lines.next().is_none());
     assert!(follow.wait().expect("it ends").success());
     run.until_end();
+}
+
+fn following_ends_with_a_dead_owner(lab: &Lab) {
+    let mut run = two(lab);
+    let mut follow = start(lab, &["logs", "-f", "--pod", "app", "web"]);
+    let mut lines = BufReader::new(follow.stdout.take().expect("it is a pipe")).lines();
+    assert_eq!(line(&mut lines), "web | up");
+    run.signal(Signal::SIGKILL);
+    run.until_end();
+    assert!(lines.next().is_none());
+    assert!(follow.wait().expect("it ends").success());
+    assert!(ok(lab, &["down", "--pod", "app"]).contains("cleaned up"));
 }
 
 fn line(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::json;
-use tokio::time::sleep;
 
 use super::Environment;
 use super::context::block_on;
@@ -16,13 +15,11 @@ use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use crate::compose::units;
 use crate::containerd::{parse_rfc3339, rfc3339};
-use crate::journal::{EndedPod, PodLock};
+use crate::journal::EndedPod;
 use crate::logfile::Side;
+use crate::operator::end::PodEnd;
 use crate::operator::logs::{Piece, PodLogs, Wanted};
 use crate::operator::pods::HostPod;
-
-/// Between two looks at logs that are followed.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Flags of `logs`.
 #[derive(Clone, Debug, Args)]
@@ -107,22 +104,27 @@ pub(super) fn run(
         format: args.format,
         services,
     };
-    let lock = host.folders().lock(&pod.record.pod);
     block_on(async {
+        let mut end = args.follow.then(|| PodEnd::of(&pod, &host.folders()));
+        if let Some(end) = &mut end {
+            end.heed_written(logs.folder());
+        }
         loop {
-            // The look at the lock comes first: what was written before the end counts.
-            let lives = PodLock::is_held(&lock).map_err(CommandError::failed)?;
+            // This look comes first: what was written before the end counts.
+            let is_over = end.as_ref().map_or(Ok(true), PodEnd::is_over);
+            let is_over = is_over.map_err(CommandError::failed)?;
             while let Some(piece) = logs.read().map_err(CommandError::failed)? {
                 show.write(&piece).map_err(CommandError::Output)?;
             }
-            if !args.follow || !lives {
-                if args.format == Format::Table {
-                    tell_end(host, &pod)?;
-                }
-                return Ok(exit::SUCCESS);
+            match &mut end {
+                Some(end) if !is_over => end.news().await,
+                _ => break,
             }
-            sleep(LOOK).await;
         }
+        if args.format == Format::Table {
+            tell_end(host, &pod)?;
+        }
+        Ok(exit::SUCCESS)
     })
 }
 

@@ -38,7 +38,7 @@ pub struct ImageConfig {
 /// Docker's `HEALTHCHECK`. What is none is Docker's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageHealthcheck {
-    /// `NONE`, or `CMD` and words, or `CMD-SHELL` and a line.
+    /// `NONE`, or `CMD` and words, or `CMD-SHELL` and a line. Empty where only times are given.
     pub test: Vec<String>,
     pub interval: Option<Duration>,
     pub timeout: Option<Duration>,
@@ -132,12 +132,11 @@ fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Docker's nanoseconds; 0 is "as usual".
+/// Docker's nanoseconds; 0 is "as usual". So is what Docker would refuse, as it does all that is
+/// shorter than a millisecond.
 fn nanoseconds(count: i64) -> Option<Duration> {
-    u64::try_from(count)
-        .ok()
-        .filter(|count| *count > 0)
-        .map(Duration::from_nanos)
+    let time = u64::try_from(count).ok().map(Duration::from_nanos);
+    time.filter(|time| *time >= Duration::from_millis(1))
 }
 
 impl From<Document> for ImageConfig {
@@ -153,18 +152,16 @@ impl From<Document> for ImageConfig {
             stop_signal: some(settings.stop_signal),
             volumes: settings.volumes.into_keys().collect(),
             exposed_ports: settings.exposed_ports.into_keys().collect(),
-            healthcheck: settings.healthcheck.and_then(ImageHealthcheck::from_docker),
+            healthcheck: settings.healthcheck.map(ImageHealthcheck::from),
             labels: settings.labels,
             diff_ids: document.rootfs.diff_ids,
         }
     }
 }
 
-impl ImageHealthcheck {
-    /// None without a test: Docker takes that for "as the image below", and has resolved it by the
-    /// time an image is made.
-    fn from_docker(health: Health) -> Option<Self> {
-        (!health.test.is_empty()).then(|| Self {
+impl From<Health> for ImageHealthcheck {
+    fn from(health: Health) -> Self {
+        Self {
             test: health.test,
             interval: nanoseconds(health.interval),
             timeout: nanoseconds(health.timeout),
@@ -173,7 +170,7 @@ impl ImageHealthcheck {
             retries: u32::try_from(health.retries)
                 .ok()
                 .filter(|count| *count > 0),
-        })
+        }
     }
 }
 
@@ -268,6 +265,17 @@ mod tests {
         assert_eq!((config.user, config.healthcheck), (None, None));
         let config = ImageConfig::parse(br#"{"architecture":"amd64","os":"linux","config":null}"#);
         assert!(config.unwrap().diff_ids.is_empty());
+    }
+
+    #[test]
+    fn times_of_a_health_check_count_without_a_test_and_too_short_ones_do_not() {
+        let json = br#"{"architecture":"amd64","os":"linux","config":{"Healthcheck":
+            {"Interval":1000000,"Timeout":999999,"StartPeriod":-1,"Retries":-1}}}"#;
+        let health = ImageConfig::parse(json).unwrap().healthcheck.unwrap();
+        assert!(health.test.is_empty());
+        assert_eq!(health.interval, Some(Duration::from_millis(1)));
+        assert_eq!((health.timeout, health.start_period), (None, None));
+        assert_eq!(health.retries, None);
     }
 
     #[test]

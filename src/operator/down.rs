@@ -6,21 +6,21 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::Instant;
 
-use super::pods::{HostPod, OwnerState};
+use super::end::PodEnd;
+use super::pods::HostPod;
+use crate::journal::Folders;
 use crate::journal::cleanup::{self, Options};
-use crate::journal::{Folders, Maker};
 use crate::supervisor::leftovers::Leftovers;
-use crate::sys::process::{self, Identity, PidFd};
-use crate::sys::{host, signal::Signal};
+use crate::sys::PathError;
+use crate::sys::process::{self, PidFd};
+use crate::sys::signal::Signal;
 
 /// How long a pod may take to go after it was killed.
 const KILLED: Duration = Duration::from_secs(30);
-/// Between two looks at whether a pod is gone whose owner goes on, as an executor with another task.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// What became of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum DownError {
         pid: u32,
         source: process::Error,
     },
+    #[error("it can't be told whether the pod {pod} is over")]
+    Look { pod: String, source: PathError },
 }
 
 /// Ends these pods, side by side, and waits until they are gone. With a limit, what has not ended by
@@ -56,7 +58,7 @@ pub async fn down(
     for pod in pods {
         // An executor with several tasks runs several pods.
         let is_new = told.insert((pod.record.maker.pid, pod.record.maker.start_time));
-        let owner = owner(pod)?;
+        let owner = pod.hold_owner().map_err(|source| failed(pod, source))?;
         if let Some(owner) = owner.as_ref().filter(|_| is_new) {
             tell(pod, owner)?;
         }
@@ -71,29 +73,6 @@ pub async fn down(
         });
     }
     Ok(results)
-}
-
-/// The process that runs a pod; none if it is dead.
-fn owner(pod: &HostPod) -> Result<Option<PidFd>, DownError> {
-    if pod.owner != OwnerState::Alive {
-        return Ok(None);
-    }
-    let maker = &pod.record.maker;
-    let held = match PidFd::open(maker.pid) {
-        Ok(held) => held,
-        Err(error) if error.is_gone() => return Ok(None),
-        Err(source) => return Err(failed(pod, source)),
-    };
-    // Looked at after the descriptor was taken: the number can't have been given to another since.
-    Ok(is_same(maker).then_some(held))
-}
-
-fn is_same(maker: &Maker) -> bool {
-    let identity = Identity {
-        pid: maker.pid,
-        start_time: maker.start_time,
-    };
-    host::boot_id().is_ok_and(|boot| boot == maker.boot) && identity.is_alive()
 }
 
 fn tell(pod: &HostPod, owner: &PidFd) -> Result<(), DownError> {
@@ -112,41 +91,31 @@ fn failed(pod: &HostPod, source: process::Error) -> DownError {
     }
 }
 
-/// Until the pod's record is gone, or its owner.
+/// Until the pod is over.
 async fn wait(
     pod: &HostPod,
     owner: &PidFd,
     folders: &Folders,
     kill_at: Option<Instant>,
 ) -> Result<Down, DownError> {
-    let record = folders.record(&pod.record.pod);
-    let mut give_up_at = None;
-    loop {
-        if !record.exists() {
-            return Ok(Down::Ended);
-        }
-        if has_ended(owner) {
-            return Ok(if record.exists() {
-                clean(pod, folders).await
-            } else {
-                Down::Ended
-            });
-        }
-        let now = Instant::now();
-        if give_up_at.is_none() && kill_at.is_some_and(|at| now >= at) {
-            tell(pod, owner)?;
-            give_up_at = Some(now + KILLED);
-        }
-        if give_up_at.is_some_and(|at| now >= at) {
+    let looked = |source| DownError::Look {
+        pod: pod.title(),
+        source,
+    };
+    let mut end = PodEnd::of(pod, folders);
+    if !end.by(kill_at).await.map_err(looked)? {
+        tell(pod, owner)?;
+        let give_up_at = Instant::now() + KILLED;
+        if !end.by(Some(give_up_at)).await.map_err(looked)? {
             return Ok(Down::Left);
         }
-        sleep(LOOK).await;
     }
-}
-
-fn has_ended(owner: &PidFd) -> bool {
-    // Ready at once or not at all: nothing is waited for.
-    owner.wait(Duration::ZERO).unwrap_or(true)
+    // What has a record was not taken away.
+    Ok(if folders.record(&pod.record.pod).exists() {
+        clean(pod, folders).await
+    } else {
+        Down::Ended
+    })
 }
 
 /// What a dead owner left.

@@ -15,7 +15,7 @@ use super::pods::{self, HostPod, connect};
 use crate::containerd::{self, Topic};
 use crate::journal::{Folders, HealthView, PodView};
 use crate::pod::names::PodId;
-use crate::sys::watch::FolderWatch;
+use crate::sys::watch::{Change, FolderWatch, Heed};
 
 /// Events that wait to be shown.
 const QUEUE: usize = 256;
@@ -129,9 +129,11 @@ impl Follower {
             }
             let event = tokio::select! {
                 event = self.events.recv() => event?,
-                moved = self.watch.next() => {
-                    let (folder, _) = moved.inspect_err(|error| warn!(%error, "health can't be followed")).ok()?;
-                    self.look(&folder);
+                change = self.watch.next() => {
+                    match change.inspect_err(|error| warn!(%error, "health can't be followed")).ok()? {
+                        Change::In(folder) => self.look(&folder),
+                        Change::Anywhere => self.look_at_all(),
+                    }
                     continue;
                 }
             };
@@ -204,7 +206,7 @@ impl Follower {
         if self.views.contains_key(&folder) {
             return;
         }
-        match self.watch.add(&folder) {
+        match self.watch.add(&folder, Heed::Replaced) {
             Ok(()) => {
                 let nothing = PodView::of([]);
                 self.views
@@ -213,6 +215,13 @@ impl Follower {
             }
             // It is going.
             Err(error) => debug!(%error, "the pod's health is not followed"),
+        }
+    }
+
+    fn look_at_all(&mut self) {
+        let folders: Vec<_> = self.views.keys().cloned().collect();
+        for folder in folders {
+            self.look(&folder);
         }
     }
 

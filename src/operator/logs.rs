@@ -46,6 +46,7 @@ pub enum LogsError {
 /// The logs of some services of one pod.
 #[derive(Debug)]
 pub struct PodLogs {
+    folder: Arc<Folder>,
     services: Vec<ServiceLog>,
     since: Option<SystemTime>,
 }
@@ -82,9 +83,15 @@ impl PodLogs {
             logs.push(log);
         }
         Ok(Self {
+            folder,
             services: logs,
             since: wanted.since,
         })
+    }
+
+    /// Where all of it is.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// The next piece of all services', the earliest first; none when there is no more for now.

@@ -6,6 +6,7 @@
 //! the kernel and from files, so that it works the same for Mesos' pods and for those of `up`.
 
 pub mod down;
+pub mod end;
 pub mod events;
 pub mod exec;
 pub mod logs;

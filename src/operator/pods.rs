@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::containerd::{Client, ConnectError, Namespace};
 use crate::journal::{EndedPod, Folders, PodLock, ReadError, Record, ServiceRecord, Stored};
-use crate::sys::PathError;
+use crate::sys::process::{self, Identity, PidFd};
+use crate::sys::{PathError, host};
 
 /// A pod that has a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,6 +231,26 @@ impl HostPod {
     pub fn services(&self) -> Vec<String> {
         let services = self.record.services.iter();
         services.map(|service| service.service.clone()).collect()
+    }
+
+    /// The process that runs it, held; none if it is dead.
+    pub(super) fn hold_owner(&self) -> Result<Option<PidFd>, process::Error> {
+        if self.owner != OwnerState::Alive {
+            return Ok(None);
+        }
+        let maker = &self.record.maker;
+        let held = match PidFd::open(maker.pid) {
+            Err(error) if error.is_gone() => return Ok(None),
+            held => held?,
+        };
+        // Looked at after the descriptor was taken: the number can't have been given to another
+        // since.
+        let identity = Identity {
+            pid: maker.pid,
+            start_time: maker.start_time,
+        };
+        let is_of_this_boot = host::boot_id().is_ok_and(|boot| boot == maker.boot);
+        Ok((is_of_this_boot && identity.is_alive()).then_some(held))
     }
 
     /// The containerd that its containers are in.

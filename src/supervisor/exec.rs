@@ -21,7 +21,7 @@ use crate::containerd::{Client, Code, Process, RpcError, Stdio};
 use crate::sys::cgroup::Hierarchies;
 use crate::sys::{fifo, offspring};
 
-/// How much of its output is kept, as much as Docker keeps of a probe's.
+/// How much of its output is kept, as much as Docker keeps of a probe's; `...` tells of more.
 const OUTPUT_MAX: usize = 4096;
 /// How long output may still come after the process has ended: a child of it may hold the pipe.
 const DRAIN: Duration = Duration::from_millis(250);
@@ -105,12 +105,13 @@ impl Exec {
         limit: Option<Duration>,
         cancel: &CancellationToken,
     ) -> ExecEnd {
-        let deadline = Instant::now() + limit.unwrap_or(NEVER).min(NEVER);
         let mut output = Output::new(pipe);
         let pid = match self.start().await {
             Ok(pid) => pid,
             Err(error) => return ExecEnd::without_output(not_started(error)),
         };
+        // A process has all of its time, however long the runtime took to start it.
+        let deadline = Instant::now() + limit.unwrap_or(NEVER).min(NEVER);
         let tasks = self.client.tasks();
         let wait = tasks.wait(self.name(), NEVER);
         tokio::pin!(wait);
@@ -192,6 +193,8 @@ fn not_started(error: RpcError) -> How {
 struct Output {
     pipe: pipe::Receiver,
     kept: Vec<u8>,
+    /// There was more.
+    cut: bool,
     at_end: bool,
 }
 
@@ -200,6 +203,7 @@ impl Output {
         Self {
             pipe,
             kept: Vec::new(),
+            cut: false,
             at_end: false,
         }
     }
@@ -219,13 +223,19 @@ impl Output {
                 Ok(read) => {
                     let room = OUTPUT_MAX - self.kept.len();
                     self.kept.extend_from_slice(&chunk[..read.min(room)]);
+                    self.cut |= read > room;
                 }
             }
         }
     }
 
     fn into_text(self) -> String {
-        String::from_utf8_lossy(&self.kept).trim_end().to_owned()
+        let text = String::from_utf8_lossy(&self.kept);
+        if self.cut {
+            format!("{text}...")
+        } else {
+            text.trim_end().to_owned()
+        }
     }
 }
 
@@ -248,7 +258,7 @@ mod tests {
         let mut output = Output::new(pipe);
         output.read_to_end().await;
         writer.join().unwrap();
-        assert_eq!(output.into_text().len(), OUTPUT_MAX);
+        assert_eq!(output.into_text(), "x".repeat(OUTPUT_MAX) + "...");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How a service's health is told: what its file says over what its image says, over Docker's
-//! defaults.
+//! defaults. As `daemon/health.go` and `merge` of `daemon/commit.go` have it in moby b985e2313a
+//! (August 2026), but for a test without a command: Docker's never succeeds, here it is none.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const START_INTERVAL: Duration = Duration::from_secs(5);
 const RETRIES: u32 = 3;
-/// Who reads a `CMD-SHELL` line.
+/// Who reads a `CMD-SHELL` line, whatever the image's `SHELL` is: containers don't inherit that.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// A probe, and its times.
@@ -34,11 +35,13 @@ impl ServiceProbe {
         };
         let command = match test {
             HealthcheckTest::None => return None,
-            HealthcheckTest::Command(words) if words.is_empty() => return None,
+            HealthcheckTest::Command(words) | HealthcheckTest::Shell(words) if words.is_empty() => {
+                return None;
+            }
             HealthcheckTest::Command(words) => words,
-            HealthcheckTest::Shell(line) => {
+            HealthcheckTest::Shell(words) => {
                 let shell = SHELL.map(str::to_owned).into_iter();
-                shell.chain([line]).collect()
+                shell.chain(words).collect()
             }
         };
         // Zero is Docker's word for "not given".
@@ -76,7 +79,7 @@ fn image_test(image: &ImageHealthcheck) -> Option<HealthcheckTest> {
     let (kind, rest) = image.test.split_first()?;
     match kind.as_str() {
         "CMD" => Some(HealthcheckTest::Command(rest.to_vec())),
-        "CMD-SHELL" => Some(HealthcheckTest::Shell(rest.join(" "))),
+        "CMD-SHELL" => Some(HealthcheckTest::Shell(rest.to_vec())),
         _ => None,
     }
 }
@@ -117,9 +120,10 @@ mod tests {
 
     #[test]
     fn a_file_alone_has_dockers_defaults() {
-        let file = file(Some(HealthcheckTest::Shell("curl localhost".to_owned())));
+        let words = ["curl $0", "localhost"].map(str::to_owned).to_vec();
+        let file = file(Some(HealthcheckTest::Shell(words)));
         let probe = ServiceProbe::of(Some(&file), None).unwrap();
-        assert_eq!(probe.command, ["/bin/sh", "-c", "curl localhost"]);
+        assert_eq!(probe.command, ["/bin/sh", "-c", "curl $0", "localhost"]);
         assert_eq!(probe.timeout, TIMEOUT);
         let timing = Timing {
             interval: INTERVAL,
@@ -150,12 +154,26 @@ mod tests {
     }
 
     #[test]
+    fn an_image_may_give_times_alone() {
+        let times = ImageHealthcheck {
+            test: Vec::new(),
+            ..image()
+        };
+        let file = file(Some(HealthcheckTest::Command(vec!["/probe".to_owned()])));
+        let probe = ServiceProbe::of(Some(&file), Some(&times)).unwrap();
+        assert_eq!(probe.timing.interval, 7 * SECOND);
+        assert_eq!(ServiceProbe::of(None, Some(&times)), None);
+    }
+
+    #[test]
     fn a_check_can_be_turned_off_and_a_strange_one_is_none() {
         let off = file(Some(HealthcheckTest::None));
         assert_eq!(ServiceProbe::of(Some(&off), Some(&image())), None);
         assert_eq!(ServiceProbe::of(None, None), None);
         assert_eq!(ServiceProbe::of(Some(&file(None)), None), None);
-        for test in [vec![], vec!["NONE".to_owned()], vec!["WHAT".to_owned()]] {
+        let strange: [&[&str]; 5] = [&[], &["NONE"], &["WHAT"], &["CMD"], &["CMD-SHELL"]];
+        for test in strange {
+            let test = test.iter().map(|word| (*word).to_owned()).collect();
             let strange = ImageHealthcheck { test, ..image() };
             assert_eq!(ServiceProbe::of(None, Some(&strange)), None);
         }

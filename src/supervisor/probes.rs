@@ -1,4 +1,8 @@
 //! One probe of a service's health: run in its container, and what its end means.
+//!
+//! As in Docker every exit but 0 is a failure, and so is what the runtime can't start. Unlike there
+//! a probe that containerd was away for, or gave no answer about, says nothing of the service: by
+//! one hung containerd all pods of a host would be ill at once.
 
 use std::time::Duration;
 

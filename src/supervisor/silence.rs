@@ -151,7 +151,7 @@ impl PodRun {
             match held {
                 // One that can't be waited for is left to its grace.
                 Some(held) => {
-                    if join_all(held.into_iter().map(PidFd::ended))
+                    if join_all(held.iter().map(PidFd::ended))
                         .await
                         .iter()
                         .any(Result::is_err)

@@ -116,11 +116,13 @@ impl PidFd {
 }
 
 impl PidFd {
-    /// Waits until the process has ended, within a tokio runtime. A zombie has.
-    pub async fn ended(self) -> io::Result<()> {
-        // SAFETY: what is registered owns the descriptor, which stays open and the same until it
-        // is dropped with its registration.
-        let process = unsafe { AsyncFd::register_with_interest(self.fd, Interest::READABLE) }?;
+    /// Waits until the process has ended, within a tokio runtime. A zombie has. May be dropped while
+    /// it waits and called again.
+    pub async fn ended(&self) -> io::Result<()> {
+        let fd = self.fd.as_fd();
+        // SAFETY: what is registered borrows the descriptor, which so stays open and the same for
+        // as long as its registration.
+        let process = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
         process.readable().await.map(drop)
     }
 }

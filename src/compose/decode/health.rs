@@ -28,7 +28,7 @@ fn test(fields: Fields<'_>) -> Option<Spanned<HealthcheckTest>> {
     let (kind, rest) = words.split_first()?;
     let test = match kind.as_str() {
         "NONE" => HealthcheckTest::None,
-        "CMD-SHELL" => HealthcheckTest::Shell(rest.join(" ")),
+        "CMD-SHELL" => HealthcheckTest::Shell(rest.to_vec()),
         _ => HealthcheckTest::Command(rest.to_vec()),
     };
     Some(Spanned::new(test, node.span))

@@ -63,14 +63,10 @@ fn healthcheck(check: &mut Check<'_>) {
         return;
     };
     if let Some(test) = &health.test
-        && let HealthcheckTest::Command(words) = &test.value
+        && let HealthcheckTest::Command(words) | HealthcheckTest::Shell(words) = &test.value
         && words.is_empty()
     {
-        check.fail(
-            "healthcheck.test",
-            test.span,
-            "there is no command behind CMD",
-        );
+        check.fail("healthcheck.test", test.span, "there is no command in it");
     }
     if let (Some(interval), None) = (&health.start_interval, &health.start_period) {
         let problem = "without a start_period there is no start";

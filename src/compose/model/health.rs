@@ -24,8 +24,8 @@ pub enum HealthcheckTest {
     None,
     /// `CMD`: a program and its arguments.
     Command(Vec<String>),
-    /// `CMD-SHELL`: a line for the image's /bin/sh.
-    Shell(String),
+    /// `CMD-SHELL`: a line for the image's /bin/sh, and what that calls $0, $1 and so on.
+    Shell(Vec<String>),
 }
 
 /// One of `post_start` and `pre_stop`.

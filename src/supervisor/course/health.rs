@@ -1,5 +1,6 @@
 //! A service's health over time: when it is probed, and what the results make of it, as Docker's
-//! engine does.
+//! engine does (`monitor` and `handleProbeResult` of `daemon/health.go` in moby b985e2313a, August
+//! 2026). Only that counts from here on what was started: there it is what began to be made.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -245,6 +246,71 @@ mod tests {
     fn a_success_forgets_the_failures_before_it() {
         let told = course(timing(0, 2), &[false, true, false, true]);
         assert!(told[1..].iter().all(|(_, status)| *status == Healthy));
+    }
+
+    #[test]
+    fn the_start_period_is_asked_of_a_probes_beginning_and_of_an_intervals() {
+        let start = Instant::now();
+        let mut health = Health::new(timing(12, 1));
+        health.begin(start);
+        assert!(health.take_due(start + 5 * SECOND));
+        health.probed(Some(result(false)), start + 8 * SECOND);
+        assert_eq!(health.next(), Some(start + 13 * SECOND));
+        let mut late = health.clone();
+        // Begun a moment before the period's end, which is over when the probe is.
+        assert!(health.take_due(start + 13 * SECOND));
+        health.started = start + 2 * SECOND;
+        health.probed(Some(result(false)), start + 14 * SECOND);
+        assert_eq!(health.status(), Starting);
+        assert_eq!(health.next(), Some(start + 44 * SECOND));
+        // The period's end itself is outside.
+        late.started = start + SECOND;
+        assert!(late.take_due(start + 13 * SECOND));
+        late.probed(Some(result(false)), start + 13 * SECOND);
+        assert_eq!(late.status(), Unhealthy);
+        assert_eq!(late.next(), Some(start + 43 * SECOND));
+    }
+
+    #[test]
+    fn a_start_period_that_is_shorter_than_its_interval_forgives_nothing() {
+        assert_eq!(course(timing(3, 1), &[false]), [(5, Unhealthy)]);
+    }
+
+    #[test]
+    fn the_start_interval_is_taken_even_where_it_is_the_longer_one() {
+        let timing = Timing {
+            interval: SECOND,
+            ..timing(60, 1)
+        };
+        let told = course(timing, &[false, true, false, false, true]);
+        let expected = [
+            (5, Starting),
+            (10, Healthy),
+            (11, Unhealthy),
+            (12, Unhealthy),
+            (13, Healthy),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_restart_begins_anew_but_for_what_was_said() {
+        let start = Instant::now();
+        let mut health = Health::new(timing(12, 2));
+        health.begin(start);
+        assert!(health.take_due(start + 20 * SECOND));
+        health.probed(Some(result(false)), start + 20 * SECOND);
+        health.end();
+        let again = start + 100 * SECOND;
+        health.begin(again);
+        assert_eq!(health.next(), Some(again + 5 * SECOND));
+        for (second, status) in [(5, Starting), (20, Starting), (60, Unhealthy)] {
+            let at = again + second * SECOND;
+            assert!(health.take_due(at));
+            health.probed(Some(result(false)), at);
+            assert_eq!(health.status(), status, "after {second} s");
+        }
+        assert_eq!(health.outputs().count(), 4);
     }
 
     #[test]

@@ -327,7 +327,7 @@ impl Course {
         let on = &self.services[dependency.on];
         match dependency.condition {
             Condition::Started => on.settled,
-            Condition::Healthy => on.settled && on.status() == Some(HealthStatus::Healthy),
+            Condition::Healthy => on.settled && on.is_well(),
             Condition::CompletedSuccessfully => on.state == State::Ended { success: true },
         }
     }
@@ -369,15 +369,16 @@ impl Course {
     /// The pod's health by its services' own checks; none where no service that runs has one, or
     /// the first results are not in yet.
     pub(super) fn is_healthy(&self) -> Option<bool> {
-        let running = |service: &&Service| !matches!(service.state, State::Ended { .. });
-        let statuses = self.services.iter().filter(running);
-        let statuses: Vec<_> = statuses.filter_map(Service::status).collect();
-        if statuses.contains(&HealthStatus::Unhealthy) {
+        let is_probed = |service: &&Service| {
+            service.health.is_some() && !matches!(service.state, State::Ended { .. })
+        };
+        let probed: Vec<_> = self.services.iter().filter(is_probed).collect();
+        let is_ill = |service: &&Service| service.status() == Some(HealthStatus::Unhealthy);
+        if probed.iter().any(is_ill) {
             Some(false)
-        } else if statuses.is_empty() || statuses.contains(&HealthStatus::Starting) {
-            None
         } else {
-            Some(true)
+            let all_well = !probed.is_empty() && probed.iter().all(|it| it.is_well());
+            all_well.then_some(true)
         }
     }
 
@@ -427,6 +428,12 @@ impl Course {
 impl Service {
     fn status(&self) -> Option<HealthStatus> {
         self.health.as_ref().map(Health::status)
+    }
+
+    /// The health of its last run is not that of the next.
+    fn is_well(&self) -> bool {
+        let runs = matches!(self.state, State::Running { .. });
+        runs && self.status() == Some(HealthStatus::Healthy)
     }
 }
 

@@ -288,17 +288,41 @@ fn ill_health_ends_a_start_but_not_a_pod_that_runs() {
     assert_eq!(late.is_healthy(), Some(false));
 }
 
-#[test]
-fn a_probe_of_the_run_before_does_not_count() {
-    let now = Instant::now();
-    let again = LifePlan {
+fn always() -> LifePlan {
+    LifePlan {
         restart: RestartPlan {
             when: RestartWhen::Always,
             ..RestartPlan::default()
         },
         ..LifePlan::default()
-    };
-    let mut course = course(&[(again, PROBED)]);
+    }
+}
+
+#[test]
+fn the_health_of_the_run_before_is_nobodys() {
+    let now = Instant::now();
+    let both = vec![on(0, Healthy), on(1, Started)];
+    let mut course = course(&[(always(), PROBED), (life(vec![]), None), (life(both), None)]);
+    course.due(now);
+    start(&mut course, 0, now);
+    probe(&mut course, true);
+    assert_eq!(course.is_healthy(), Some(true));
+    let crash = now + 2 * SECOND;
+    course.exited(0, false, crash);
+    assert_eq!(course.is_healthy(), None);
+    start(&mut course, 1, crash);
+    assert_eq!(course.due(crash), [], "2 has to wait for the next run's");
+    course.due(crash + SECOND);
+    start(&mut course, 0, crash + SECOND);
+    probe(&mut course, true);
+    assert_eq!(course.due(crash + 2 * SECOND), [Action::Start(2)]);
+    assert_eq!(course.is_healthy(), Some(true));
+}
+
+#[test]
+fn a_probe_of_the_run_before_does_not_count() {
+    let now = Instant::now();
+    let mut course = course(&[(always(), PROBED)]);
     course.due(now);
     start(&mut course, 0, now);
     let [Action::Probe(old)] = course.due(now + SECOND)[..] else {
