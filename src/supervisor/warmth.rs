@@ -3,9 +3,11 @@
 //! The first move after a pause waits for the kernel's readers, some 9 ms on an idle machine, and the
 //! pause need not be long: containers of one pod are further apart. What keeps the kernel from
 //! forgetting is a move of our own, to where we are, every few milliseconds. It waits instead of the
-//! runtime, beside the calls to containerd.
+//! runtime, beside the calls to containerd. One executor does it for all of a host: moves exclude
+//! each other, and fifty pods that come at once would only wait for each other's.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use super::teardown::blocking;
 
 /// Well below the time after which the kernel forgets: a grace period of its readers.
 const AGAIN: Duration = Duration::from_millis(4);
+/// How often one looks whether another still does it.
+const TURN: Duration = Duration::from_millis(20);
 
 /// Waits for `making`, with cgroups that are quick to move into.
 pub(super) async fn beside<T>(host: &Arc<Host>, making: impl Future<Output = T>) -> T {
@@ -28,6 +32,13 @@ pub(super) async fn beside<T>(host: &Arc<Host>, making: impl Future<Output = T>)
 }
 
 async fn keep(host: &Arc<Host>) -> Infallible {
+    let Ok(turn) = File::open(host.folders.state()) else {
+        return pending().await;
+    };
+    // A lock on the folder, which the kernel lets go with us.
+    while turn.try_lock().is_err() {
+        sleep(TURN).await;
+    }
     loop {
         let host = Arc::clone(host);
         match blocking(move || host.cgroups.warm_up()).await {

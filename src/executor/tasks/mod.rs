@@ -20,7 +20,6 @@ use super::refusal::Refusal;
 use super::standing::Standing;
 use crate::mesos::{Capability, StatusUpdate, Subscribed, Task, TaskId};
 use crate::pod::names::PodId;
-use crate::supervisor::host::Host;
 use crate::supervisor::pod::Pod;
 use crate::supervisor::report::{PodReport, StopReason};
 use roster::{Action, Newcomer, Ordinal, Roster};
