@@ -1,7 +1,10 @@
 //! crun where it works, runc where it doesn't.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
 
 use crate::lab::Lab;
 use crate::lab::host;
@@ -12,6 +15,7 @@ use crate::trial::{Test, tests};
 pub(crate) fn tests() -> Vec<Test> {
     tests![Containerd:
         a_pod_runs_with_crun_where_crun_runs,
+        a_killed_pod_of_crun_leaves_nothing,
         a_service_can_name_its_runtime,
         crun_filters_calls_as_runc_does,
         services_join_the_shim_of_their_pod,
@@ -35,7 +39,33 @@ fn a_pod_runs_with_crun_where_crun_runs(lab: &Lab) {
     up.until_stdout("up");
     let id = format!("pod-{}", up.pod().id());
     assert!(has_state(&id, "status"), "no crun state of {id}");
+    // It starts from where nobody can write to it, and so once for each call.
+    let program = lab.state().join("pods").join(up.pod().id()).join("crun");
+    let written = File::options().write(true).open(&program);
+    let error = written.expect_err("a container's runtime can't be written");
+    assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
+    let container = lab
+        .containerd()
+        .ctr("compose-executor", &["containers", "info", &id]);
+    let container = container.expect("it is there");
+    assert!(
+        container.contains(&format!("\"{}\"", program.display())),
+        "{container}"
+    );
     drop(up);
+}
+
+/// What containerd needs to take a container away is there until it has.
+fn a_killed_pod_of_crun_leaves_nothing(lab: &Lab) {
+    let _hugetlb = Hugetlb::mount();
+    let mut up = Up::app(lab, SLEEPS).start();
+    up.until_stdout("up");
+    let id = format!("pod-{}", up.pod().id());
+    assert!(has_state(&id, "status"), "no crun state of {id}");
+    up.signal(Signal::SIGKILL);
+    up.until_end();
+    lab.cleanup();
+    assert!(up.pod_is_gone());
 }
 
 /// Whether a runtime keeps this file of a container: crun a `status`, runc a `state.json`.

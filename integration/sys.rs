@@ -1,7 +1,8 @@
 //! What `sys` promises of the kernel, where only root can see it: cgroups, mounts, namespaces.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,6 +15,7 @@ use compose_executor::sys::pin::{self, Pinning};
 use compose_executor::sys::process::Namespaces;
 use compose_executor::sys::{fifo, mount, mountns, netns, tree};
 
+use crate::image_archive::busybox;
 use crate::lab::{Lab, cgroup_name};
 use crate::trial::{Test, tests};
 use crate::wait::{self, PATIENCE};
@@ -26,6 +28,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_network_namespace_has_a_loopback_of_its_own,
         an_image_is_looked_into_without_a_trace,
         what_was_pinned_stays_what_it_was,
+        a_pinned_program_runs_and_cant_be_written,
         a_busy_mount_goes_and_a_tree_with_mounts_stays,
     ]
     .into()
@@ -219,6 +222,22 @@ fn what_was_pinned_stays_what_it_was(lab: &Lab) {
     mount::unmount(&pinned).expect("no mount is success");
 }
 
+fn a_pinned_program_runs_and_cant_be_written(lab: &Lab) {
+    // It goes by its name.
+    let place = lab.fixture().join("busybox");
+    let busybox = busybox().expect("the lab has looked for it");
+    let program = File::open(busybox).expect("it is there");
+    pin::pin_program(&program, &place).expect("root binds files");
+
+    let ended = Command::new(&place).arg("true").status();
+    assert!(ended.expect("it starts").success());
+    let written = File::options().write(true).open(&place);
+    let error = written.expect_err("nobody writes to it");
+    assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
+
+    mount::unmount(&place).expect("it can be unmounted");
+}
+
 fn a_busy_mount_goes_and_a_tree_with_mounts_stays(lab: &Lab) {
     let folder = lab.fixture().join("run");
     fs::create_dir_all(folder.join("shm")).expect("the fixture takes folders");
@@ -227,7 +246,7 @@ fn a_busy_mount_goes_and_a_tree_with_mounts_stays(lab: &Lab) {
     tree::remove(&folder).expect_err("something is mounted in it");
     assert!(folder.join("shm/kept").exists());
 
-    let _user = fs::File::create(folder.join("shm/open")).expect("a tmpfs takes files");
+    let _user = File::create(folder.join("shm/open")).expect("a tmpfs takes files");
     mount::unmount_all(&folder).expect("what is in use is detached");
     assert!(mount::below(&folder).expect("/proc tells").is_empty());
     tree::remove(&folder).expect("nothing is mounted in it");

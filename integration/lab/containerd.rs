@@ -45,6 +45,7 @@ pub(crate) enum Events {
     /// So that the oracle knows each container that there was.
     Witnessed,
     /// To write them all down takes a tenth of the processor while pods come and go.
+    #[allow(dead_code, reason = "the benches start the lab so, the tests never do")]
     Unheard,
 }
 

@@ -75,3 +75,32 @@ fn is_elf(file: &mut File) -> io::Result<bool> {
         read => read.map(|()| magic == ELF),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_script_is_left_where_it_is() {
+        let mut file = tempfile::tempfile().unwrap();
+        for (text, elf) in [("", false), ("#!/bin/sh\n", false), ("\x7fELF\x02", true)] {
+            file.set_len(0).unwrap();
+            file.rewind().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            assert_eq!(is_elf(&mut file).unwrap(), elf, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_crun_is_placed() {
+        let programs = RuntimePrograms {
+            crun: Some("/state/pods/1/crun".into()),
+        };
+        assert_eq!(programs.of(OciRuntime::Crun), "/state/pods/1/crun");
+        assert_eq!(programs.of(OciRuntime::Runc), "runc");
+        assert_eq!(RuntimePrograms::default().of(OciRuntime::Crun), "crun");
+    }
+}
