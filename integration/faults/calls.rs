@@ -194,10 +194,19 @@ fn what_was_done_and_is_disowned(lab: &Lab) {
         assert_killed(&mut run);
         proxy.assert_met();
     });
-    // What is there already by our own doing is not told as somebody else's.
+    // A task's event tells that it is there, whatever the answer says.
     leaves_nothing(lab, "a task's creation", || {
         let proxy = FaultProxy::start(lab);
         proxy.inject(Fault::at("Tasks/Create", How::Disown(Status::Unavailable)).about(".one"));
+        let mut run = launch(lab, SLEEPS);
+        run.until_state("TASK_RUNNING");
+        assert_killed(&mut run);
+        proxy.assert_met();
+    });
+    // Without the event, what is there already by our own doing is not told as somebody else's.
+    leaves_nothing(lab, "a sandbox's creation", || {
+        let proxy = FaultProxy::start(lab);
+        proxy.inject(Fault::at("Tasks/Create", How::Disown(Status::Unavailable)).about("pod-"));
         let mut run = launch(lab, SLEEPS);
         let end = only_end(&mut run);
         assert_launch_failed(&end, "injected");
