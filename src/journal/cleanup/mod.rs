@@ -83,11 +83,13 @@ pub async fn run<C: Connect>(options: &Options, connect: &C) -> Report {
     };
     let end = Instant::now() + options.within;
     let chosen = |pod: &PodId| options.pods.is_empty() || options.pods.contains(pod);
-    for pod in pods.into_iter().filter(chosen) {
-        let cleaned = if Instant::now() >= end {
-            CleanedPod::postponed(&pod)
-        } else {
-            clean_one(options, connect, &cgroups, &pod).await
+    let pods = pods.into_iter().filter(chosen).collect();
+    // Most are alive, and each executor looks at all of a host: that takes one look.
+    for (pod, live) in tell_live(options.folders.clone(), pods).await {
+        let cleaned = match live {
+            Some(live) => live,
+            None if Instant::now() >= end => CleanedPod::postponed(&pod),
+            None => clean_one(options, connect, &cgroups, &pod).await,
         };
         report.pods.push(cleaned);
     }
@@ -98,6 +100,19 @@ pub async fn run<C: Connect>(options: &Options, connect: &C) -> Report {
         }
     }
     report
+}
+
+/// Which pods have an owner who would take them away himself. In doubt it has to be found out.
+async fn tell_live(folders: Folders, pods: Vec<PodId>) -> Vec<(PodId, Option<CleanedPod>)> {
+    blocking(move || {
+        let tell = |pod: PodId| {
+            let held = PodLock::is_held(&folders.lock(&pod)).unwrap_or(false);
+            let live = held.then(|| CleanedPod::live(&folders, &pod));
+            (pod, live)
+        };
+        pods.into_iter().map(tell).collect()
+    })
+    .await
 }
 
 /// Holding the pod's lock keeps another cleanup from it, and shows that it has no owner. A dry run
