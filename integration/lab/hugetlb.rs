@@ -18,12 +18,10 @@ impl Hugetlb {
     const PLACE: &'static str = "/sys/fs/cgroup/hugetlb";
 
     pub(crate) fn mount() -> Self {
-        let both = Path::new(CGROUPS).join("unified/cgroup.controllers");
-        let held = fs::read_to_string(both).unwrap_or_default();
-        let wanted = held
-            .split_whitespace()
-            .any(|controller| controller == "hugetlb");
-        let mounted = wanted && fs::create_dir(Self::PLACE).is_ok();
+        // The controller is with version 2, or still in the hierarchy of a run before this one, which
+        // goes when the last of its cgroups does, seen by nobody: it is the same that is mounted then.
+        let both = Path::new(CGROUPS).join("unified").exists();
+        let mounted = both && known() && fs::create_dir(Self::PLACE).is_ok();
         if mounted {
             mount(
                 Some("cgroup"),
@@ -52,6 +50,15 @@ impl Drop for Hugetlb {
             }
         }
     }
+}
+
+/// Whether the kernel has the controller (`/proc/cgroups`).
+fn known() -> bool {
+    let controllers = fs::read_to_string("/proc/cgroups").unwrap_or_default();
+    let mut names = controllers
+        .lines()
+        .filter_map(|line| line.split('\t').next());
+    names.any(|name| name == "hugetlb")
 }
 
 /// Removes every cgroup below, the deepest first. The hierarchy is ours, and what ran in it has
