@@ -36,6 +36,12 @@ pub(super) fn tests() -> Vec<Test> {
 /// The usual runtime, and a deadline that a busy machine does not meet.
 const QUICK: &str = "[containerd]\nruntime = \"runc\"\ndeadline_seconds = 10\n";
 
+const SLEEPS_ALONE: &str = r#"
+  one:
+    image: app:1
+    command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+"#;
+
 /// Ends by itself, with 1.
 const FAILS: &str = r#"
   one:
@@ -161,10 +167,10 @@ fn a_connection_that_breaks_in_a_launch(lab: &Lab) {
             leaves_nothing(lab, &format!("{how:?} at {call} of {about:?}"), || {
                 let proxy = FaultProxy::start(lab);
                 let is_start = call == "Tasks/Start";
-                // While the last is started, nothing is being made that would break as well.
-                let about = if is_start { ".two" } else { about };
                 proxy.inject(Fault::at(call, how).about(about));
-                let mut run = launch(lab, SLEEPS);
+                // While the only one is started, nothing is being made that would break as well.
+                let services = if is_start { SLEEPS_ALONE } else { SLEEPS };
+                let mut run = launch(lab, services);
                 // A task that was made may be known by its event before the connection breaks.
                 let may_run = is_start || call == "Tasks/Create" && matches!(how, How::CutAfter);
                 let told = run.until_update("a pod that runs, or its end", |update| {
