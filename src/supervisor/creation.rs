@@ -1,9 +1,9 @@
 //! The tasks of a pod's services, created one after the other, and started meanwhile.
 //!
-//! A shim makes one container at a time, and answers nothing meanwhile, if it is a container that
-//! is asked for. containerd (1.6 to 2.1) asks it for the pid before it answers a `Create`: with the
-//! next creation under way, the answer comes only after that. The event that tells of the task does
-//! not wait. So it is the event that has the next one created, and this one started.
+//! A shim makes one container at a time, and tells nothing of any other meanwhile. containerd (1.6
+//! to 2.1) asks it for the pid before it answers a `Create`: with the next creation under way, the
+//! answer comes only after that. The event that tells of the task does not wait. So it is the event
+//! that has the next one created, and this one started; where none comes, the answer does.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
