@@ -134,6 +134,17 @@ impl Image {
         self
     }
 
+    /// One more layer, with folders of root's in it.
+    #[allow(dead_code, reason = "the benches make such images, the tests do not")]
+    pub(crate) fn folders(mut self, paths: &[&str]) -> Self {
+        let mut layer = Tar::new();
+        for path in paths {
+            layer.folder(path.trim_start_matches('/'), 0o755);
+        }
+        self.layers.push(layer.finish());
+        self
+    }
+
     /// One more layer, with one link in it.
     pub(crate) fn link(mut self, path: &str, target: &str) -> Self {
         let mut layer = Tar::new();

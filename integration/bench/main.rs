@@ -111,6 +111,15 @@ struct Args {
     bench: bool,
 }
 
+/// Stops the lab in any case: a measurement that fails panics.
+struct Stopped(Lab);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Err(missing) = lab::host::check() {
@@ -124,6 +133,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let lab = Stopped(lab);
     let machine = Machine::look();
     println!("{machine}\n");
     let wanted = |bench: &&Bench| {
@@ -132,12 +142,12 @@ fn main() -> ExitCode {
     let mut all = Vec::new();
     for bench in BENCHES.iter().filter(wanted) {
         eprintln!("{}: {}", bench.name, bench.about);
-        for table in (bench.run)(&lab, args.rounds) {
+        for table in (bench.run)(&lab.0, args.rounds) {
             println!("{table}");
             all.push(json!({ "bench": bench.name, "table": table.to_json() }));
         }
     }
-    lab.stop();
+    drop(lab);
     let Some(path) = args.json else {
         return ExitCode::SUCCESS;
     };

@@ -83,9 +83,14 @@ fn one_size(variants: &[Variant<'_>], size: usize, rounds: usize) -> [Table; 2] 
 /// The image of all benches, known to all pods.
 pub(crate) fn load_image(lab: &Lab) {
     let archive = lab.fixture().join("app.tar");
-    Image::busybox("bench:1").write(&archive);
+    image("bench:1").write(&archive);
     let output = lab.output(&["image", "load", &archive.display().to_string()]);
     assert!(output.status.success(), "image load: {}", output.status);
+}
+
+/// What all pods run, peers' too. As in every distribution's image, what is mounted has its place.
+pub(crate) fn image(name: &str) -> Image {
+    Image::busybox(name).folders(&["dev", "proc", "sys"])
 }
 
 /// A Compose file with so many services.

@@ -96,6 +96,7 @@ impl Lab {
         }
         let state = folder.path().join("state");
         memory::folder(&state).map_err(|error| format!("{}: {error}", state.display()))?;
+        memory::for_shims().map_err(|error| format!("the state of shims: {error}"))?;
         let config = folder.path().join("config.toml");
         // By hand, everything may be tried; tasks have the default profile.
         fs::write(&config, "[policy]\nup = \"off\"\n")
@@ -231,6 +232,7 @@ impl Lab {
         self.sweep();
         self.containerd.stop();
         sweep::unmount_below(self.folder());
+        memory::no_more_for_shims();
         if let Err(error) = fs::remove_dir_all(self.folder()) {
             eprintln!("{}: {error}", self.folder().display());
         }

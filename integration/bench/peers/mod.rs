@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::image_archive::{Form, Image};
+use crate::image_archive::Form;
 use crate::lab::{Lab, memory};
+use crate::pods;
 use crate::wait;
 use cri::Cri;
 use docker::DockerCompose;
@@ -107,7 +108,7 @@ fn timed(mut act: impl FnMut()) -> Duration {
 /// The image as an archive. By itself it sleeps: it serves as a pause container too.
 fn archive(folder: &Path) -> PathBuf {
     let path = folder.join("bench.tar");
-    let image = Image::busybox(IMAGE).form(Form::DockerSave);
+    let image = pods::image(IMAGE).form(Form::DockerSave);
     image.cmd(&["sleep", "1000"]).write(&path);
     path
 }
