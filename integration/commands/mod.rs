@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ps_and_inspect_tell_of_services,
         ps_tells_health_and_restarts,
         a_pod_that_is_not_clear_is_told_with_those_there_are,
+        services_are_shown_that_are_named,
         stats_tell_what_is_used,
         events_are_told_as_they_happen,
         events_tell_of_health,
@@ -220,6 +221,44 @@ fn a_pod_that_is_not_clear_is_told_with_those_there_are(lab: &Lab) {
                 assert!(error.contains(words), "no {words:?}: {flags:?}: {error}");
             }
         }
+    }
+}
+
+fn services_are_shown_that_are_named(lab: &Lab) {
+    let _run = two(lab);
+    let table = ok(lab, &["ps", "web"]);
+    assert!(
+        table.contains(" web ") && !table.contains(" job "),
+        "{table}"
+    );
+    let names = |rows: &Value| -> Vec<String> {
+        let rows = rows.as_array().expect("it is an array").iter();
+        let names = rows.filter_map(|row| row["service"].as_str());
+        names.map(str::to_owned).collect()
+    };
+    for command in ["ps --format json job", "inspect job"] {
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(
+            names(&json(lab, &words)[0]["services"]),
+            ["job"],
+            "{command}"
+        );
+    }
+    let rows = json(lab, &["stats", "--no-stream", "--format", "json", "web"]);
+    assert_eq!(names(&rows), ["web"]);
+    for command in [
+        "ps",
+        "inspect",
+        "logs",
+        "stats --no-stream",
+        "events --pod app",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["web", "nope"]).collect();
+        let output = lab.output(&words);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {error}");
+        let told = "has no service \"nope\"; it has web, job";
+        assert!(error.contains(told), "{command}: {error}");
     }
 }
 

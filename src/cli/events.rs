@@ -13,6 +13,7 @@ use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
+use super::service_flags::ServiceFlags;
 use crate::containerd::rfc3339;
 use crate::executor::config::Config;
 use crate::operator::events::{Follower, PodEvent, What};
@@ -23,6 +24,7 @@ use crate::supervisor::host::NAMESPACE;
 #[command(after_help = "Examples:
   compose-executor events                    of all pods of the host, those to come too
   compose-executor events --pod 3f2a         of one pod
+  compose-executor events web                of the services of this name
   compose-executor events --format json      an object a line, with \"schema\": 1
 
 Events: create, start, exit (with its code), oom, remove, health (healthy or unhealthy, when it has
@@ -33,6 +35,8 @@ pub(super) struct EventsArgs {
     pods: PodFlags,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    services: ServiceFlags,
 }
 
 pub(super) fn run(
@@ -51,6 +55,10 @@ pub(super) fn run(
         .collect();
     containerds.insert((socket, NAMESPACE.to_owned()));
     let named = args.pods.is_narrow(project);
+    // Else a pod that has it may come.
+    if named {
+        args.services.check(&pods)?;
+    }
     let wanted: BTreeSet<String> = pods.iter().map(|pod| pod.record.pod.to_string()).collect();
     block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
@@ -64,7 +72,12 @@ pub(super) fn run(
             let Some(event) = event else {
                 return Ok(exit::SUCCESS);
             };
-            if named && !wanted.contains(&event.pod) {
+            let is_of_pod = !named || wanted.contains(&event.pod);
+            let is_of_service = match &event.service {
+                Some(service) => args.services.mean(service),
+                None => args.services.are_all(),
+            };
+            if !is_of_pod || !is_of_service {
                 continue;
             }
             exit::print(&match args.format {

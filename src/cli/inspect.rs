@@ -10,6 +10,7 @@ use super::host_flags::HostFlags;
 use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
 use super::ps;
+use super::service_flags::ServiceFlags;
 use crate::operator::state::{self, PodState};
 
 /// Flags of `inspect`.
@@ -24,9 +25,8 @@ The runtime documents hold the containers' environment.")]
 pub(super) struct InspectArgs {
     #[command(flatten)]
     pods: PodFlags,
-    /// Only these services
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: ServiceFlags,
 }
 
 pub(super) fn run(
@@ -35,13 +35,12 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pods = args.pods.select(project, host, environment)?;
+    let mut pods = args.pods.select(project, host, environment)?;
+    args.services.check(&pods)?;
+    pods.retain(|pod| args.services.are_of(pod));
     let shown = block_on(async {
         let mut shown = Vec::new();
         for state in state::look(pods, &host.folders()).await {
-            for service in &args.services {
-                state.pod.service(service).map_err(CommandError::failed)?;
-            }
             shown.push(show(&state, &args.services).await);
         }
         Ok(shown)
@@ -51,16 +50,14 @@ pub(super) fn run(
 }
 
 /// What containerd does not tell stays out: a pod that is half gone is looked at too.
-async fn show(state: &PodState, wanted: &[String]) -> Value {
+async fn show(state: &PodState, meant: &ServiceFlags) -> Value {
     let record = &state.pod.record;
     let client = state.pod.connect().await.ok();
-    let mut shown = ps::show(state);
+    let mut shown = ps::show(state, meant);
     let mut services = Vec::new();
     let summaries = shown["services"].as_array().cloned().unwrap_or_default();
-    for (service, mut summary) in record.services.iter().zip(summaries) {
-        if !wanted.is_empty() && !wanted.contains(&service.service) {
-            continue;
-        }
+    let meant = record.services.iter().filter(|it| meant.mean(&it.service));
+    for (service, mut summary) in meant.zip(summaries) {
         let container = match &client {
             Some(client) => client
                 .containers()

@@ -13,6 +13,7 @@ use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
+use super::service_flags::ServiceFlags;
 use crate::compose::units;
 use crate::containerd::{parse_rfc3339, rfc3339};
 use crate::journal::EndedPod;
@@ -57,9 +58,8 @@ pub(super) struct LogsArgs {
     no_log_prefix: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Only these services
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: ServiceFlags,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,14 +83,8 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let since = args.since.as_deref().map(since).transpose()?;
     let pod = args.pods.one_even_ended(project, host, environment)?;
-    let services = if args.services.is_empty() {
-        pod.services()
-    } else {
-        for service in &args.services {
-            pod.service(service).map_err(CommandError::failed)?;
-        }
-        args.services.clone()
-    };
+    args.services.check(std::slice::from_ref(&pod))?;
+    let services = args.services.of(&pod);
     let wanted = Wanted {
         since,
         tail: args.tail.0,

@@ -23,6 +23,7 @@ mod policy;
 pub mod project;
 mod ps;
 mod run_executor;
+mod service_flags;
 mod stats;
 mod table;
 mod up;

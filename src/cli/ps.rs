@@ -11,6 +11,7 @@ use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
+use super::service_flags::ServiceFlags;
 use super::table::table;
 use crate::containerd::rfc3339;
 use crate::journal::HealthView;
@@ -21,6 +22,7 @@ use crate::operator::state::{self, PodState, ServiceNow, ServiceState};
 #[command(after_help = "Examples:
   compose-executor ps                    the project's pods in this folder, else all of the host
   compose-executor ps -A                 all pods of the host, Mesos' too
+  compose-executor ps -A web             their services of this name
   compose-executor ps --pod web.3f2a     one pod, by its task's id or the beginning of it
   compose-executor ps --format json      an array, an object a pod; \"schema\": 1 in each
 
@@ -34,6 +36,8 @@ pub(super) struct PsArgs {
     /// Only the pods' ids
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    services: ServiceFlags,
 }
 
 pub(super) fn run(
@@ -42,7 +46,9 @@ pub(super) fn run(
     host: &HostFlags,
     environment: &Environment,
 ) -> Result<u8, CommandError> {
-    let pods = args.pods.select(project, host, environment)?;
+    let mut pods = args.pods.select(project, host, environment)?;
+    args.services.check(&pods)?;
+    pods.retain(|pod| args.services.are_of(pod));
     if args.quiet {
         let ids: Vec<String> = pods
             .iter()
@@ -53,18 +59,22 @@ pub(super) fn run(
     }
     let states = block_on(async { Ok(state::look(pods, &host.folders()).await) })?;
     let text = match args.format {
-        Format::Table => people(&states),
-        Format::Json => format!("{:#}\n", states.iter().map(show).collect::<Value>()),
+        Format::Table => people(&states, &args.services),
+        Format::Json => {
+            let shown = states.iter().map(|state| show(state, &args.services));
+            format!("{:#}\n", shown.collect::<Value>())
+        }
     };
     exit::print(&text)?;
     Ok(exit::SUCCESS)
 }
 
-fn people(states: &[PodState]) -> String {
+fn people(states: &[PodState], meant: &ServiceFlags) -> String {
     let mut rows = Vec::new();
     for state in states {
         let record = &state.pod.record;
-        for (service, now) in record.services.iter().zip(&state.services) {
+        let services = record.services.iter().zip(&state.services);
+        for (service, now) in services.filter(|(service, _)| meant.mean(&service.service)) {
             rows.push([
                 record.pod.to_string(),
                 record.task.clone(),
@@ -92,8 +102,8 @@ fn status(state: ServiceState) -> String {
     }
 }
 
-/// A pod for programs; `inspect` adds to it.
-pub(super) fn show(state: &PodState) -> Value {
+/// A pod for programs, with those of its services that are meant; `inspect` adds to it.
+pub(super) fn show(state: &PodState, meant: &ServiceFlags) -> Value {
     let record = &state.pod.record;
     let service = |(service, now): (&crate::journal::ServiceRecord, &ServiceNow)| {
         json!({
@@ -108,6 +118,7 @@ pub(super) fn show(state: &PodState) -> Value {
         })
     };
     let services = record.services.iter().zip(&state.services);
+    let services = services.filter(|(service, _)| meant.mean(&service.service));
     let created = UNIX_EPOCH.checked_add(Duration::from_secs(record.created));
     json!({
         "schema": 1,

@@ -14,6 +14,7 @@ use super::exit::{self, CommandError};
 use super::host_flags::{Format, HostFlags};
 use super::pod_flags::PodFlags;
 use super::project::ProjectFlags;
+use super::service_flags::ServiceFlags;
 use super::table::{bytes, table};
 use crate::operator::pods::HostPod;
 use crate::operator::stats::{Row, Use, Watch};
@@ -26,6 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[command(after_help = "Examples:
   compose-executor stats                      live, every second; Ctrl-C ends it
   compose-executor stats --no-stream -A       once, all pods of the host
+  compose-executor stats web db               two services
   compose-executor stats --format json        an object a line and service; with --no-stream an array
 
 CPU is told in percent of one CPU over the last second, memory without what the kernel could drop at
@@ -38,6 +40,8 @@ pub(super) struct StatsArgs {
     no_stream: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    services: ServiceFlags,
 }
 
 pub(super) fn run(
@@ -48,12 +52,14 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let pods = || args.pods.select(project, host, environment);
     let mut known = pods()?;
+    args.services.check(&known)?;
     let mut watch = Watch::begin(&known).map_err(CommandError::failed)?;
     let once = args.no_stream || (args.format == Format::Table && !io::stdout().is_terminal());
     block_on(async {
         loop {
             sleep(INTERVAL).await;
-            let seen = watch.look();
+            let mut seen = watch.look();
+            seen.retain(|(row, _)| args.services.mean(&row.service));
             exit::print(&match (args.format, once) {
                 (Format::Table, true) => people(&seen),
                 // The screen is written over: first home, then each line cleared to its end.

@@ -46,6 +46,13 @@ pub enum DownError {
     Look { pod: String, source: PathError },
 }
 
+/// A pod whose owner lives and has been told to end it.
+struct Ending<'a> {
+    pod: &'a HostPod,
+    owner: PidFd,
+    end: PodEnd,
+}
+
 /// Ends these pods, side by side, and waits until they are gone. With a limit, what has not ended by
 /// then is killed; without, each service has its own grace.
 pub async fn down(
@@ -53,26 +60,59 @@ pub async fn down(
     folders: &Folders,
     limit: Option<Duration>,
 ) -> Result<Vec<Down>, DownError> {
-    let mut owners = Vec::new();
+    let mut endings = Vec::new();
     let mut told = BTreeSet::new();
     for pod in pods {
+        let owner = pod.hold_owner().map_err(|source| failed(pod, source))?;
         // An executor with several tasks runs several pods.
         let is_new = told.insert((pod.record.maker.pid, pod.record.maker.start_time));
-        let owner = pod.hold_owner().map_err(|source| failed(pod, source))?;
         if let Some(owner) = owner.as_ref().filter(|_| is_new) {
             tell(pod, owner)?;
         }
-        owners.push(owner);
+        endings.extend(owner.map(|owner| Ending {
+            pod,
+            owner,
+            end: PodEnd::of(pod, folders),
+        }));
     }
     let kill_at = limit.map(|limit| Instant::now() + limit);
+    let late = still_there(endings, kill_at).await?;
+    for ending in &late {
+        tell(ending.pod, &ending.owner)?;
+    }
+    let late = still_there(late, Some(Instant::now() + KILLED)).await?;
     let mut results = Vec::new();
-    for (pod, owner) in pods.iter().zip(owners) {
-        results.push(match owner {
-            Some(owner) => wait(pod, &owner, folders, kill_at).await?,
-            None => clean(pod, folders).await,
+    for pod in pods {
+        results.push(if late.iter().any(|ending| ending.pod == pod) {
+            Down::Left
+        } else if folders.record(&pod.record.pod).exists() {
+            // What has a record was not taken away.
+            clean(pod, folders).await
+        } else {
+            Down::Ended
         });
     }
     Ok(results)
+}
+
+/// Those that are not over by then. The time is the same for all, so that it is enough to wait for one
+/// after the other.
+async fn still_there(
+    endings: Vec<Ending<'_>>,
+    deadline: Option<Instant>,
+) -> Result<Vec<Ending<'_>>, DownError> {
+    let mut late = Vec::new();
+    for mut ending in endings {
+        let over = ending.end.by(deadline).await;
+        let looked = |source| DownError::Look {
+            pod: ending.pod.title(),
+            source,
+        };
+        if !over.map_err(looked)? {
+            late.push(ending);
+        }
+    }
+    Ok(late)
 }
 
 fn tell(pod: &HostPod, owner: &PidFd) -> Result<(), DownError> {
@@ -89,33 +129,6 @@ fn failed(pod: &HostPod, source: process::Error) -> DownError {
         pid: pod.record.maker.pid,
         source,
     }
-}
-
-/// Until the pod is over.
-async fn wait(
-    pod: &HostPod,
-    owner: &PidFd,
-    folders: &Folders,
-    kill_at: Option<Instant>,
-) -> Result<Down, DownError> {
-    let looked = |source| DownError::Look {
-        pod: pod.title(),
-        source,
-    };
-    let mut end = PodEnd::of(pod, folders);
-    if !end.by(kill_at).await.map_err(looked)? {
-        tell(pod, owner)?;
-        let give_up_at = Instant::now() + KILLED;
-        if !end.by(Some(give_up_at)).await.map_err(looked)? {
-            return Ok(Down::Left);
-        }
-    }
-    // What has a record was not taken away.
-    Ok(if folders.record(&pod.record.pod).exists() {
-        clean(pod, folders).await
-    } else {
-        Down::Ended
-    })
 }
 
 /// What a dead owner left.

@@ -1,5 +1,6 @@
 //! The pods of a host, and which of them somebody means.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -63,6 +64,11 @@ pub enum SelectError {
         service: String,
         known: Vec<String>,
     },
+    #[error("none of the pods has a service \"{service}\"; {}", they_have(known))]
+    ServiceOfNone {
+        service: String,
+        known: BTreeSet<String>,
+    },
 }
 
 /// Why a pod's containerd can't be asked.
@@ -107,6 +113,18 @@ pub fn ended(folders: &Folders) -> Result<Vec<HostPod>, PathError> {
         owner: OwnerState::Ended,
     });
     Ok(pods.collect())
+}
+
+/// That one of these pods at least has a service of this name.
+pub fn one_has(pods: &[HostPod], service: &str) -> Result<(), SelectError> {
+    match pods {
+        [pod] => pod.service(service).map(drop),
+        pods if pods.iter().any(|pod| pod.service(service).is_ok()) => Ok(()),
+        pods => Err(SelectError::ServiceOfNone {
+            service: service.to_owned(),
+            known: pods.iter().flat_map(HostPod::services).collect(),
+        }),
+    }
 }
 
 impl Selector {
@@ -204,6 +222,14 @@ fn there_are(pods: &[String]) -> String {
         [] => "there is none".to_owned(),
         pods => format!("there are: {}", some(pods)),
     }
+}
+
+fn they_have(services: &BTreeSet<String>) -> String {
+    if services.is_empty() {
+        return "there is no pod".to_owned();
+    }
+    let services: Vec<&str> = services.iter().map(String::as_str).collect();
+    format!("they have {}", services.join(", "))
 }
 
 fn titles(pods: &[HostPod]) -> Vec<String> {
@@ -363,5 +389,10 @@ mod tests {
             error.to_string(),
             "the pod 0123456789ab (web-1) has no service \"wbe\"; it has web"
         );
+        assert!(one_has(&three(), "web").is_ok());
+        let told = |pods: &[HostPod]| one_has(pods, "wbe").unwrap_err().to_string();
+        assert_eq!(told(&[pod]), error.to_string());
+        insta::assert_snapshot!(told(&three()), @r#"none of the pods has a service "wbe"; they have web"#);
+        insta::assert_snapshot!(told(&[]), @r#"none of the pods has a service "wbe"; there is no pod"#);
     }
 }
