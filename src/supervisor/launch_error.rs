@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::command_fault::CommandFault;
 use super::hooks::HookError;
 use super::report::StopReason;
 use super::storage::VolumeError;
@@ -287,11 +288,6 @@ impl LaunchError {
     }
 }
 
-const NOT_THERE: &str = "it is not in the image";
-/// Who wrote a line did not name the shell, and would not know what is missing.
-const NO_SHELL: &str = "the image has no such shell, and so can't run a line of one, as a health check's CMD-SHELL or string, or \
-     a Dockerfile's CMD without brackets; give a program with its arguments instead";
-
 /// Runtimes tell a command that can't be run in their own words, with the command in quotes.
 pub(super) fn create_error(service: &str, source: RpcError) -> LaunchError {
     command_error(service, source).unwrap_or_else(|source| LaunchError::Create {
@@ -308,81 +304,16 @@ pub(super) fn start_error(service: &str, source: RpcError) -> LaunchError {
     })
 }
 
-/// What a shell says of a command that can't be run: 127 where there is none, 126 where it can't be
-/// executed; none where something else went wrong.
-pub fn command_code(error: &RpcError) -> Option<u8> {
-    let message = error.message.to_ascii_lowercase();
-    let said = |words: &[&str]| words.iter().any(|words| message.contains(words));
-    // crun opens the program, runc looks at it.
-    if said(&[
-        "permission denied",
-        "open executable",
-        "exec format error",
-        "is a directory",
-    ]) {
-        return Some(126);
-    }
-    let not_found = said(&["exec: "]) && said(&["no such file or directory"]);
-    (not_found || said(&["executable file"])).then_some(127)
-}
-
-/// Why a further process of a container was not started: a probe's, a check's, or a person's.
-pub fn not_run(source: &RpcError) -> String {
-    match command_fault(source) {
-        Some((command, why)) if !command.is_empty() => format!("\"{command}\" can't be run: {why}"),
-        Some((_, why)) => format!("it can't be run: {why}"),
-        None => format!("it can't be run: {source}"),
-    }
-}
-
 fn command_error(service: &str, source: RpcError) -> Result<LaunchError, RpcError> {
-    let Some((command, why)) = command_fault(&source) else {
+    let Some(fault) = CommandFault::of(&source) else {
         return Err(source);
     };
     Ok(LaunchError::Command {
         service: service.to_owned(),
-        command,
-        why,
+        why: fault.why(),
+        command: fault.command,
         source: Box::new(source),
     })
-}
-
-/// The command that can't be run, as far as the runtime names it, and why; none where something
-/// else went wrong.
-fn command_fault(source: &RpcError) -> Option<(String, &'static str)> {
-    let said = source.message.to_lowercase();
-    let why = if said.contains("executable file not found in $path")
-        || said.contains("executable file `")
-    {
-        NOT_THERE
-    } else if said.contains("exec") && said.contains("no such file or directory") {
-        "it is not in the image, or what it needs to run is not"
-    } else if said.contains("exec") && said.contains("permission denied") {
-        "it is not executable"
-    } else if said.contains("exec format error") {
-        "it was built for another kind of machine"
-    } else {
-        return None;
-    };
-    let quoted = |quote: char| {
-        // runc and crun have it behind these; what comes before are their callers' words.
-        let mut behind = ["exec: ", "executable file "].into_iter();
-        let after = behind.find_map(|words| source.message.split_once(words));
-        let mut parts = after?.1.split(quote);
-        parts.nth(1).map(str::to_owned)
-    };
-    let command = quoted('"').or_else(|| quoted('`')).unwrap_or_default();
-    let why = if is_shell(&command) && why.starts_with(NOT_THERE) {
-        NO_SHELL
-    } else {
-        why
-    };
-    Some((command, why))
-}
-
-fn is_shell(command: &str) -> bool {
-    let name = command.rsplit('/').next().unwrap_or_default();
-    matches!(name, "sh" | "ash" | "bash" | "dash")
 }
 
 fn quoted(command: &str) -> String {
@@ -422,65 +353,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_shell_is_named_with_what_needs_it() {
-        let runc = "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown";
-        let crun = "OCI runtime exec failed: exec failed: executable file `/bin/sh` not found in $PATH: No such file or directory: unknown";
-        for text in [runc, crun] {
-            let LaunchError::Command {
-                command,
-                why,
-                source,
-                ..
-            } = told(text)
-            else {
-                panic!("{text}");
-            };
-            assert_eq!((command.as_str(), why), ("/bin/sh", NO_SHELL));
-            assert!(not_run(&source).starts_with("\"/bin/sh\" can't be run: the image has no"));
-        }
-    }
-
-    #[test]
     fn a_command_that_the_runtime_does_not_name_is_told_of_all_the_same() {
         let crun = "failed to create shim task: OCI runtime create failed: open executable: Permission denied: unknown";
         insta::assert_snapshot!(told(crun), @r#"service "web": its command can't be run: it is not executable"#);
-    }
-
-    #[test]
-    fn a_command_that_fails_has_a_shells_code() {
-        let code = |message: &str| {
-            command_code(&RpcError {
-                call: "Tasks.Start",
-                subject: "web".to_owned(),
-                code: Code::Unknown,
-                message: message.to_owned(),
-            })
-        };
-        let crun = "OCI runtime exec failed: ";
-        assert_eq!(
-            code(&format!("{crun}open executable: Operation not permitted")),
-            Some(126)
-        );
-        assert_eq!(
-            code(&format!("{crun}executable file `/nope` not found in $PATH")),
-            Some(127)
-        );
-        assert_eq!(
-            code(&format!("{crun}chdir `/nope`: No such file or directory")),
-            None
-        );
-        let runc = "OCI runtime exec failed: exec failed: unable to start container process: ";
-        assert_eq!(
-            code(&format!("{runc}exec: \"/etc\": is a directory")),
-            Some(126)
-        );
-        assert_eq!(
-            code(&format!(
-                "{runc}exec: \"x\": executable file not found in $PATH"
-            )),
-            Some(127)
-        );
-        assert_eq!(code("no space left on device"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! What the rest of the program learns of it is in [`report`].
 
 pub mod checks;
+mod command_fault;
 mod configs;
 mod container;
 pub mod course;
@@ -50,6 +51,7 @@ pub mod user_files;
 mod warmth;
 mod wind_down;
 
+pub use command_fault::{command_code, not_run};
 pub use image_root::accounts;
-pub use launch_error::{LaunchError, command_code, not_run};
+pub use launch_error::LaunchError;
 pub use obstacles::obstacles;

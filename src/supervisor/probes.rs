@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::command_fault::not_run;
 use super::course::ProbeResult;
 use super::exec::{Exec, How};
-use super::launch_error::not_run;
 use super::report::ExitStatus;
 
 /// Runs it. None is no result: containerd was away, or nobody wants to know any more.

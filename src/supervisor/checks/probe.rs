@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Family;
 use super::location::loopback;
+use crate::supervisor::command_fault::not_run;
 use crate::supervisor::exec::{Exec, How};
-use crate::supervisor::launch_error::not_run;
 use crate::supervisor::teardown::blocking;
 use crate::sys::netns;
 
