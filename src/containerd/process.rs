@@ -94,6 +94,7 @@ pub struct Task {
 /// What a signal met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signalled {
+    /// runc 1.3 says so of an ended container too, if that had no PID namespace of its own.
     Sent,
     /// The process had ended, or never was.
     Gone,
