@@ -22,14 +22,21 @@ pub(crate) fn folder(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has shims keep their state in memory, unless they do already. Other labs may have a part in it.
+/// Has shims keep their state in memory, unless they do already, or the host's own would be hidden.
+/// Other labs may have a part in it.
 pub(super) fn for_shims() -> std::io::Result<()> {
     let place = Path::new(SHIMS);
     fs::create_dir_all(place)?;
-    if statfs(place)?.filesystem_type() == TMPFS_MAGIC {
+    if statfs(place)?.filesystem_type() == TMPFS_MAGIC || is_used(place) {
         return Ok(());
     }
     folder(place)
+}
+
+/// Whether a containerd or a shim has a socket there.
+fn is_used(place: &Path) -> bool {
+    let shims = fs::read_dir(place.join("s"));
+    place.join("containerd.sock").exists() || shims.is_ok_and(|mut found| found.next().is_some())
 }
 
 /// Unmounts it, if a lab has mounted it and no other uses it: a socket keeps it.

@@ -65,7 +65,7 @@ impl Fault {
             Some(Self::NotThere)
         } else if said("exec format error") {
             Some(Self::OtherMachine)
-        } else if said("is not a regular file")
+        } else if (said("the path `") && said("is not a regular file"))
             || said("open executable: operation not permitted")
             || (of_exec && said("is a directory"))
         {
